@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * liburing-ext.h - what liburing has no helper for: reads and writes with metadata and protection
+ * information (PI). Generated from src/capi/; liburing-ext(7) is the way in.
+ *
+ * Returns   0 or -errno unless a function says otherwise; errno is never set. Any function may answer
+ *           -EINVAL: NULL, an unknown flag, a wrong `size`, a reserved member that is not zero.
+ * Units     bytes, unless a name says block or lba. Offsets count from the start of the target (a
+ *           partition's own start). A block is one protection interval.
+ * Structs   that start with `size`: set it to sizeof, zero the rest. Those without never change. Members
+ *           marked (out) are written by the library.
+ * Prep      urx_prep_*() fill the caller's SQE: no allocation, no system call.
+ * Buffers   belong to the caller and stay his from the call until the CQE was seen.
+ * Threads   targets and struct urx_pi may be shared by all threads. Everything else is pure.
+ * Needs     no other header; may come before or after <liburing.h> (2.3 or newer), or without it.
+ */
+#ifndef LIBURING_EXT_H
+#define LIBURING_EXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+#define URX_NOEXCEPT noexcept
+extern "C" {
+#else
+#define URX_NOEXCEPT
+#endif
+
+/* ------------------------------------------------------------------ version and names */
+
+#define URX_VERSION_MAJOR 0u /* First part of the version of this header. */
+#define URX_VERSION_MINOR 1u /* Second part: before 1.0 a new one may break programs. */
+#define URX_VERSION_PATCH 0u /* Third part. */
+#define URX_VERSION_NUMBER 1000u /* major * 1000000 + minor * 1000 + patch. */
+
+/** URX_VERSION_NUMBER of the library that runs. */
+uint32_t urx_version(void) URX_NOEXCEPT;
+
+/** Name of one URX_CHECK_ bit. This and the other names: static text, "unknown" for other values. */
+const char *urx_check_str(uint32_t check) URX_NOEXCEPT;
+
+/** Name of a URX_GUARD_ value. */
+const char *urx_guard_str(uint32_t guard) URX_NOEXCEPT;
+
+/** Name of a URX_KIND_ value. */
+const char *urx_kind_str(uint32_t kind) URX_NOEXCEPT;
+
+/** Name of a URX_SOURCE_ value. */
+const char *urx_source_str(uint32_t source) URX_NOEXCEPT;
+
+/* ------------------------------------------------------------------ formats, tags, failed checks */
+
+/**
+ * Checks, and the fields that they concern: the guard, over data and metadata before the tuple. The
+ * first three bits are the kernel's IO_INTEGRITY_CHK_.
+ */
+#define URX_CHECK_GUARD 1u
+#define URX_CHECK_REF 2u /* The reference tag. */
+#define URX_CHECK_APP 4u /* The application tag. */
+#define URX_CHECK_STORAGE 8u /* The storage tag. */
+
+#define URX_GUARD_NONE 0u /* Metadata without protection information. */
+#define URX_GUARD_T10DIF 1u /* 16 bits, CRC-16/T10-DIF; a tuple of 8 bytes. */
+#define URX_GUARD_IP 2u /* 16 bits, IP checksum; 8 bytes. */
+#define URX_GUARD_CRC32C 3u /* 32 bits, CRC-32C; 16 bytes. */
+#define URX_GUARD_CRC64 4u /* 64 bits, CRC-64/NVME; 16 bytes. */
+
+/** urx_pi_format.flags: metadata follows the data of each block (DIF, extended LBA). */
+#define URX_PI_INTERLEAVED 1u
+
+/** How blocks look: from urx_target_query(), or filled by hand. */
+struct urx_pi_format {
+	uint32_t size; /* sizeof(struct urx_pi_format) */
+	uint32_t flags; /* URX_PI_ */
+	uint32_t interval; /* data bytes of a block: 8..65536, a multiple of 8 */
+	uint16_t meta_size; /* metadata bytes of a block; 0: none */
+	/** where the tuple starts in them: 0, or meta_size less the tuple's size */
+	uint16_t pi_offset;
+	uint8_t guard; /* URX_GUARD_ */
+	uint8_t pi_type; /* 1, 2, 3; 0 with URX_GUARD_NONE */
+	/** width of the storage tag: T10DIF 0..32, CRC32C 0 or 16..64, CRC64 0..48, else 0 */
+	uint8_t storage_bits;
+	uint8_t checks; /* (out) URX_CHECK_ that such a format can make; not looked at */
+	uint32_t reserved[5]; /* zero */
+};
+
+/** Tag values, in host byte order. */
+struct urx_tags {
+	uint32_t checks; /* URX_CHECK_ to make, never more than the format has; 0: none */
+	/** URX_CHECK_ whose fields urx_pi_generate() leaves as they are; else not looked at */
+	uint32_t keep;
+	uint16_t app; /* application tag */
+	uint16_t app_ignore; /* bits of it that are not compared; 0: compare all */
+	uint16_t ref_hi; /* bits 64..79 of ref, 32-bit guard only */
+	uint16_t reserved0; /* zero */
+	/** reference tag of the first block, +1 a block, as wide as the field is; type 3: the same in all */
+	uint64_t ref;
+	uint64_t storage; /* storage tag */
+	uint64_t reserved; /* zero */
+};
+
+#define URX_ERROR_BLOCK 1u /* urx_pi_error.flags: block and lba are known. */
+#define URX_ERROR_VALUES 2u /* urx_pi_error.flags: expected and actual are known. */
+/** urx_pi_error.flags: what the caller wrote was right when looked at again; it was damaged on its way. */
+#define URX_ERROR_IN_TRANSIT 4u
+
+/** One failed check. */
+struct urx_pi_error {
+	uint32_t check; /* one URX_CHECK_ bit; 0: not known which */
+	uint32_t flags; /* URX_ERROR_ */
+	uint64_t block; /* from the start of the request, or urx_pi_report.first_block on */
+	uint64_t lba; /* on the device; requests only */
+	uint64_t expected; /* computed, or asked for */
+	uint64_t actual; /* found */
+	uint16_t expected_hi; /* bits 64..79 of a reference tag */
+	uint16_t actual_hi; /* bits 64..79 of a reference tag */
+	uint32_t reserved[3]; /* zero */
+};
+
+/* ------------------------------------------------------------------ software protection information */
+
+/** A validated format. Caller's memory, plain data: copy it, share it between threads, just drop it. */
+struct urx_pi {
+	uint64_t lib[32]; /* the library's */
+};
+
+/** urx_pi_report.flags: go on counting when the array is full; else stop there. */
+#define URX_REPORT_COUNT_ALL 1u
+
+/** Where verification puts what it finds. Its counters only grow, so one report serves many calls. */
+struct urx_pi_report {
+	uint32_t size; /* sizeof(struct urx_pi_report) */
+	uint32_t flags; /* URX_REPORT_ */
+	uint64_t first_block; /* number of the call's first block */
+	/** by block, then guard, application, storage, reference tag; NULL if capacity is 0 */
+	struct urx_pi_error *errors;
+	uint32_t capacity; /* room in errors */
+	uint32_t stored; /* (out) failed checks in errors */
+	uint64_t failed; /* (out) failed checks */
+	uint64_t blocks; /* (out) blocks looked at */
+	uint64_t escaped; /* (out) of those, blocks that an escape value exempts from checks */
+	uint64_t reserved[2]; /* zero */
+};
+
+/** One tuple, decoded. */
+struct urx_pi_tuple {
+	uint64_t guard; /* checksum */
+	uint64_t ref; /* reference tag */
+	uint64_t storage; /* storage tag */
+	uint16_t ref_hi; /* bits 64..79 of the reference tag */
+	uint16_t app; /* application tag */
+	uint32_t reserved; /* zero */
+};
+
+/**
+ * Validates a format with a tuple. -EINVAL, and *why (may be NULL) is a sentence that begins with the
+ * name of the wrong member.
+ */
+int urx_pi_init(struct urx_pi *pi, const struct urx_pi_format *format,
+		const char **why) URX_NOEXCEPT;
+
+/**
+ * Writes the tuples of `blocks` blocks. data: blocks * interval bytes; meta: blocks * meta_size, but NULL
+ * when interleaved, where data holds both. No alignment needed. Metadata beside the tuple stays.
+ */
+int urx_pi_generate(const struct urx_pi *pi, const struct urx_tags *tags, void *data, void *meta,
+		size_t blocks) URX_NOEXCEPT;
+
+/**
+ * Verifies `blocks` blocks: 0, or -EILSEQ when a check failed. Stops at the first failure, or as report
+ * (may be NULL) says. -EINVAL if tags->checks is 0 or asks for more than the format has.
+ */
+int urx_pi_verify(const struct urx_pi *pi, const struct urx_tags *tags, const void *data,
+		const void *meta, size_t blocks, struct urx_pi_report *report) URX_NOEXCEPT;
+
+/** Decodes the tuple in the metadata (meta_size bytes) of one block. */
+int urx_pi_tuple_get(const struct urx_pi *pi, const void *meta,
+		struct urx_pi_tuple *tuple) URX_NOEXCEPT;
+
+/**
+ * Encodes a tuple into the metadata (meta_size bytes) of one block. -EINVAL for a value too wide for
+ * its field.
+ */
+int urx_pi_tuple_set(const struct urx_pi *pi, void *meta,
+		const struct urx_pi_tuple *tuple) URX_NOEXCEPT;
+
+/** CRC-16/T10-DIF. Start with 0; the result goes in again to go on. */
+uint16_t urx_crc16_t10dif(uint16_t crc, const void *buf, size_t len) URX_NOEXCEPT;
+
+/** CRC-32C. Start with 0; the result goes in again to go on. */
+uint32_t urx_crc32c(uint32_t crc, const void *buf, size_t len) URX_NOEXCEPT;
+
+/** CRC-64/NVME. Start with 0; the result goes in again to go on. */
+uint64_t urx_crc64_nvme(uint64_t crc, const void *buf, size_t len) URX_NOEXCEPT;
+
+/**
+ * The Internet checksum (RFC 1071) as a number. Start with 0xffff; the result of an even number of bytes
+ * goes in again to go on.
+ */
+uint16_t urx_ip_checksum(uint16_t checksum, const void *buf, size_t len) URX_NOEXCEPT;
+
+/* ------------------------------------------------------------------ preparation (kernel 6.14) */
+
+struct io_uring_sqe; /* the kernel's; its header or liburing's defines it */
+struct iovec; /* the C library's */
+
+/**
+ * The kernel's IORING_FEAT_RW_ATTR, a bit of ring.features. A kernel without it drops the attribute
+ * and does the plain read or write: urx_attr_check() sees to that, and to IOPOLL rings, where
+ * kernels have crashed.
+ */
+#define URX_FEAT_RW_ATTR 65536u
+
+/**
+ * The kernel's struct io_uring_attr_pi byte for byte, under a name of ours: a pointer to that one may
+ * be cast. It is read when the SQE is consumed: it must live until io_uring_submit() has returned,
+ * with SQPOLL until the kernel has taken the SQE. A write may change the metadata it points to.
+ */
+struct urx_attr_pi {
+	uint16_t flags; /* URX_CHECK_GUARD, _REF, _APP */
+	uint16_t app_tag; /* application tag that the device compares */
+	uint32_t len; /* metadata bytes, at least meta_size a block */
+	/** address of the metadata: one plain buffer, the request's until its CQE; align to 4 */
+	uint64_t addr;
+	uint64_t seed; /* reference tag of the first block */
+	uint64_t rsvd; /* zero */
+};
+
+/**
+ * Adds the attribute to a read or write SQE, liburing's too, after its preparation: bytes 48..63.
+ * With pi NULL the kernel refuses the SQE (-EFAULT).
+ */
+void urx_prep_rw_attr_pi(struct io_uring_sqe *sqe, const struct urx_attr_pi *pi) URX_NOEXCEPT;
+
+/**
+ * The same with a copy of *pi in the second half of the SQE, which lives as long as the SQE. For
+ * IORING_SETUP_SQE128 rings only, not for IORING_SETUP_SQE_MIXED.
+ */
+void urx_prep_rw_attr_pi_inline(struct io_uring_sqe *sqe128,
+		const struct urx_attr_pi *pi) URX_NOEXCEPT;
+
+/** Takes any attribute off an SQE. For programs that keep their own SQEs: io_uring_get_sqe() does it. */
+void urx_sqe_clear_attr(struct io_uring_sqe *sqe) URX_NOEXCEPT;
+
+/**
+ * A read with metadata. This and the seven below fill the whole SQE but for user_data; set that, flags,
+ * ioprio, rw_flags, personality and write_stream after them.
+ */
+void urx_prep_read_meta(struct io_uring_sqe *sqe, int fd, void *buf, unsigned nbytes,
+		uint64_t offset, const struct urx_attr_pi *pi) URX_NOEXCEPT;
+
+/** A write with metadata. */
+void urx_prep_write_meta(struct io_uring_sqe *sqe, int fd, const void *buf, unsigned nbytes,
+		uint64_t offset, const struct urx_attr_pi *pi) URX_NOEXCEPT;
+
+/** A read into several buffers. The metadata is one buffer all the same. */
+void urx_prep_readv_meta(struct io_uring_sqe *sqe, int fd, const struct iovec *iov, unsigned nr,
+		uint64_t offset, const struct urx_attr_pi *pi) URX_NOEXCEPT;
+
+/** A write from several buffers. */
+void urx_prep_writev_meta(struct io_uring_sqe *sqe, int fd, const struct iovec *iov, unsigned nr,
+		uint64_t offset, const struct urx_attr_pi *pi) URX_NOEXCEPT;
+
+/** A read into registered buffer buf_index. The metadata is never a registered buffer. */
+void urx_prep_read_fixed_meta(struct io_uring_sqe *sqe, int fd, void *buf, unsigned nbytes,
+		uint64_t offset, int buf_index, const struct urx_attr_pi *pi) URX_NOEXCEPT;
+
+/** A write from registered buffer buf_index. */
+void urx_prep_write_fixed_meta(struct io_uring_sqe *sqe, int fd, const void *buf, unsigned nbytes,
+		uint64_t offset, int buf_index, const struct urx_attr_pi *pi) URX_NOEXCEPT;
+
+/** A read into pieces of registered buffer buf_index (kernel 6.15). */
+void urx_prep_readv_fixed_meta(struct io_uring_sqe *sqe, int fd, const struct iovec *iov,
+		unsigned nr, uint64_t offset, int buf_index,
+		const struct urx_attr_pi *pi) URX_NOEXCEPT;
+
+/** A write from pieces of registered buffer buf_index (kernel 6.15). */
+void urx_prep_writev_fixed_meta(struct io_uring_sqe *sqe, int fd, const struct iovec *iov,
+		unsigned nr, uint64_t offset, int buf_index,
+		const struct urx_attr_pi *pi) URX_NOEXCEPT;
+
+#ifndef URX_NO_LIBURING_NAMES
+/** urx_prep_rw_attr_pi() in liburing's spelling; these names vanish with URX_NO_LIBURING_NAMES defined. */
+void io_uring_prep_rw_attr_pi(struct io_uring_sqe *sqe, const struct urx_attr_pi *pi) URX_NOEXCEPT;
+/** urx_prep_rw_attr_pi_inline(). */
+void io_uring_prep_rw_attr_pi_inline(struct io_uring_sqe *sqe128,
+		const struct urx_attr_pi *pi) URX_NOEXCEPT;
+/** urx_prep_read_meta(). */
+void io_uring_prep_read_meta(struct io_uring_sqe *sqe, int fd, void *buf, unsigned nbytes,
+		uint64_t offset, const struct urx_attr_pi *pi) URX_NOEXCEPT;
+/** urx_prep_write_meta(). */
+void io_uring_prep_write_meta(struct io_uring_sqe *sqe, int fd, const void *buf, unsigned nbytes,
+		uint64_t offset, const struct urx_attr_pi *pi) URX_NOEXCEPT;
+/** urx_prep_readv_meta(). */
+void io_uring_prep_readv_meta(struct io_uring_sqe *sqe, int fd, const struct iovec *iov,
+		unsigned nr, uint64_t offset, const struct urx_attr_pi *pi) URX_NOEXCEPT;
+/** urx_prep_writev_meta(). */
+void io_uring_prep_writev_meta(struct io_uring_sqe *sqe, int fd, const struct iovec *iov,
+		unsigned nr, uint64_t offset, const struct urx_attr_pi *pi) URX_NOEXCEPT;
+/** urx_prep_read_fixed_meta(). */
+void io_uring_prep_read_fixed_meta(struct io_uring_sqe *sqe, int fd, void *buf, unsigned nbytes,
+		uint64_t offset, int buf_index, const struct urx_attr_pi *pi) URX_NOEXCEPT;
+/** urx_prep_write_fixed_meta(). */
+void io_uring_prep_write_fixed_meta(struct io_uring_sqe *sqe, int fd, const void *buf,
+		unsigned nbytes, uint64_t offset, int buf_index,
+		const struct urx_attr_pi *pi) URX_NOEXCEPT;
+/** urx_prep_readv_fixed_meta(). */
+void io_uring_prep_readv_fixed_meta(struct io_uring_sqe *sqe, int fd, const struct iovec *iov,
+		unsigned nr, uint64_t offset, int buf_index,
+		const struct urx_attr_pi *pi) URX_NOEXCEPT;
+/** urx_prep_writev_fixed_meta(). */
+void io_uring_prep_writev_fixed_meta(struct io_uring_sqe *sqe, int fd, const struct iovec *iov,
+		unsigned nr, uint64_t offset, int buf_index,
+		const struct urx_attr_pi *pi) URX_NOEXCEPT;
+#endif
+
+/* ------------------------------------------------------------------ targets */
+
+struct urx_target; /* one open device or file; threads may share it */
+
+#define URX_KIND_FILE 1u /* urx_target_info.kind: regular file. */
+#define URX_KIND_BLOCK 2u /* Block device that is not NVMe. */
+#define URX_KIND_NVME_BLOCK 3u /* NVMe namespace or a partition of one, as a block device. */
+#define URX_KIND_NVME_CHAR 4u /* NVMe namespace as a character device (/dev/ngXnY). */
+#define URX_KIND_ZONEFS 5u /* File of a zonefs. */
+
+/** Who told a fact: nobody, since it does not apply or could not be learnt. */
+#define URX_SOURCE_NONE 0u
+#define URX_SOURCE_LBMD 1u /* FS_IOC_GETLBMD_CAP (kernel 6.17). */
+#define URX_SOURCE_SYSFS 2u /* sysfs. */
+#define URX_SOURCE_IDENTIFY 3u /* NVMe Identify (needs CAP_SYS_ADMIN before 6.2). */
+#define URX_SOURCE_DRIVER 4u /* The device's driver, through another ioctl. */
+#define URX_SOURCE_STAT 5u /* fstat or statx. */
+
+/** Index into urx_target_info.source: who told interval, metadata, guard and where the tuple lies. */
+#define URX_FACT_FORMAT 0u
+#define URX_FACT_TYPE 1u /* Who told the PI type. All but Identify take type 2 for type 1. */
+#define URX_FACT_NSID 2u /* Who told nsid. */
+#define URX_FACT_BYTES 3u /* Who told bytes. */
+#define URX_FACT_START 4u /* Who told start. */
+#define URX_FACT_LIMITS 5u /* Who told data_align, max_command, max_append. */
+#define URX_FACT_ZONES 6u /* Who told nr_zones, zone_bytes. */
+
+/** urx_target_opts.flags: open for reading and writing; else for reading. */
+#define URX_TARGET_WRITE 1u
+#define URX_TARGET_BUFFERED 2u /* urx_target_opts.flags: open without O_DIRECT. */
+
+#define URX_INFO_WRITABLE 1u /* urx_target_info.flags: open for writing. */
+#define URX_INFO_DIRECT 2u /* urx_target_info.flags: open with O_DIRECT. */
+/** urx_target_info.flags: the kernel handles the metadata, so a PI attribute can carry it. */
+#define URX_INFO_ATTR 4u
+/** urx_target_info.flags: there is metadata, but who asked may not know how it looks. */
+#define URX_INFO_HIDDEN 8u
+
+/** How to open a target. */
+struct urx_target_opts {
+	uint32_t size; /* sizeof(struct urx_target_opts) */
+	uint32_t flags; /* URX_TARGET_ */
+	uint64_t reserved[7]; /* zero */
+};
+
+/** What is known of a target. */
+struct urx_target_info {
+	uint32_t size; /* sizeof(struct urx_target_info) */
+	uint32_t kind; /* URX_KIND_ */
+	uint32_t flags; /* URX_INFO_ */
+	int32_t fd; /* descriptor for I/O: the target's, do not close it */
+	uint8_t source[8]; /* URX_SOURCE_ of each URX_FACT_ */
+	uint32_t nsid; /* NVMe namespace identifier; 0: not NVMe */
+	uint32_t data_align; /* required alignment of data; metadata: 4 */
+	uint64_t bytes; /* data bytes */
+	uint64_t start; /* byte of its device at which a partition starts */
+	/** meta_size 0: no metadata; interval 0: a regular file, which has no blocks */
+	struct urx_pi_format format;
+	uint32_t max_command; /* bytes of the largest single command; 0: not known */
+	uint32_t max_append; /* bytes of the largest zone append; 0: not zoned */
+	uint32_t nr_zones; /* number of zones; 0: not zoned */
+	uint32_t reserved0; /* zero */
+	uint64_t zone_bytes; /* bytes from one zone to the next */
+	uint64_t reserved[8]; /* zero */
+};
+
+/**
+ * Opens a device or file and learns its format and limits. Asks for no privilege that the kernel does not
+ * ask for. opts may be NULL: for reading, with O_DIRECT. -EOPNOTSUPP: neither a block device, an NVMe
+ * character device nor a regular file; else the errno of open(2).
+ */
+int urx_target_open(struct urx_target **target, const char *path,
+		const struct urx_target_opts *opts) URX_NOEXCEPT;
+
+/** The same for what is open already. The target has a descriptor of its own for it: fd may be closed. */
+int urx_target_from_fd(struct urx_target **target, int fd) URX_NOEXCEPT;
+
+/** Tells what is known. No system call. */
+int urx_target_query(const struct urx_target *target, struct urx_target_info *info) URX_NOEXCEPT;
+
+/** After the last CQE of every request on it. NULL does nothing. */
+void urx_target_close(struct urx_target *target) URX_NOEXCEPT;
+
+/* ------------------------------------------------------------------ requests with a PI attribute */
+
+struct io_uring_cqe; /* the kernel's */
+
+#define URX_OP_READ 1u /* urx_rw.op: from the target. */
+#define URX_OP_WRITE 2u /* urx_rw.op: to the target. */
+
+/** urx_rw.flags: data is struct iovec[], data_len their number; the array must live until the CQE. */
+#define URX_RW_IOVEC 1u
+/** urx_rw.flags: data lies in registered buffer buf_index. Never one that the kernel lends (ublk). */
+#define URX_RW_FIXED_BUF 2u
+
+#define URX_PATH_ATTR 1u /* urx_result.path: READ or WRITE with a PI attribute. */
+
+/** A read or write with metadata. Looked at during a call only. */
+struct urx_rw {
+	uint32_t size; /* sizeof(struct urx_rw) */
+	uint32_t op; /* URX_OP_ */
+	uint32_t flags; /* URX_RW_ */
+	/** bytes of data, a multiple of the interval, at most 1 GiB; or number of iovecs */
+	uint32_t data_len;
+	uint64_t offset; /* byte of the target, a multiple of the interval */
+	void *data; /* data, aligned to data_align; or the iovecs */
+	/** metadata, one buffer; a write may change it: its reference tags become the device's */
+	void *meta;
+	uint32_t meta_len; /* bytes of metadata, at least meta_size a block */
+	uint16_t buf_index; /* registered buffer */
+	uint16_t reserved0; /* zero */
+	struct urx_tags tags; /* what to check, and the tags of the first block */
+	uint64_t reserved[5]; /* zero */
+};
+
+/** What became of a request. */
+struct urx_result {
+	uint32_t size; /* sizeof(struct urx_result) */
+	uint32_t path; /* (out) URX_PATH_ by which it went */
+	int32_t res; /* (out) as returned */
+	uint32_t reserved0; /* zero */
+	struct urx_pi_error pi; /* (out) for -EILSEQ; else zero */
+	uint64_t reserved[7]; /* zero */
+};
+
+/**
+ * Whether the kernel would honour a PI attribute on this target and ring (ring->flags,
+ * ring->features), and this request, unless rw is NULL: 0, or -EOPNOTSUPP, -EINVAL, -ERANGE and *why (may
+ * be NULL) a sentence. Submits nothing; no system call.
+ */
+int urx_attr_check(const struct urx_target *target, uint32_t ring_flags, uint32_t ring_features,
+		const struct urx_rw *rw, const char **why) URX_NOEXCEPT;
+
+/**
+ * Checks a request as urx_attr_check() does, then fills the SQE and the attribute that it points to,
+ * which must live as urx_attr_pi says. On failure nothing is written.
+ */
+int urx_prep_attr(struct io_uring_sqe *sqe, struct urx_attr_pi *attr,
+		const struct urx_target *target, uint32_t ring_flags, uint32_t ring_features,
+		const struct urx_rw *rw) URX_NOEXCEPT;
+
+/**
+ * Decodes the CQE of a request: bytes, or -errno. On -EILSEQ of a write, data and metadata are verified
+ * again and result->pi (result may be NULL) says what is wrong where, or URX_ERROR_IN_TRANSIT; of a read it stays
+ * unknown. A reference tag is right as rw has it and as the device has it: the kernel may have remapped it.
+ */
+int urx_attr_result(const struct urx_target *target, const struct urx_rw *rw,
+		const struct io_uring_cqe *cqe, struct urx_result *result) URX_NOEXCEPT;
+
+/* ------------------------------------------------------------------ the 2024 READ_META series */
+
+/**
+ * The series' check bits (guard 1, application tag 2, reference tag 4) as URX_CHECK_ bits for
+ * urx_attr_pi.flags: the kernel has the last two the other way round. Bits that the series does not have
+ * stay, for the kernel to refuse. Its opcodes never reach an SQE: they are other operations now.
+ */
+uint16_t urx_rfc_checks(uint16_t meta_flags) URX_NOEXCEPT;
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* LIBURING_EXT_H */

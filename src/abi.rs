@@ -1,0 +1,166 @@
+//! Kernel layouts and numbers that `libc` and `io-uring` lack, their sizes asserted here.
+
+use std::mem::{offset_of, size_of};
+
+/// `IORING_FEAT_RW_ATTR`: reads and writes look at their attribute (io_uring, 6.14).
+pub const FEAT_RW_ATTR: u32 = 1 << 16;
+/// `IORING_RW_ATTR_FLAG_PI`, the only attribute type there is.
+pub const RW_ATTR_PI: u64 = 1;
+/// `IORING_SETUP_IOPOLL`.
+pub const SETUP_IOPOLL: u32 = 1;
+
+/// `struct io_uring_attr_pi` (include/uapi/linux/io_uring.h).
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AttrPi {
+    /// `IO_INTEGRITY_CHK_*`.
+    pub flags: u16,
+    /// Application tag that the device compares.
+    pub app_tag: u16,
+    /// Metadata bytes at `addr`.
+    pub len: u32,
+    /// User address of the metadata.
+    pub addr: u64,
+    /// Reference tag of the first block, before the kernel's remap.
+    pub seed: u64,
+    /// Zero.
+    pub rsvd: u64,
+}
+const _: () = assert!(size_of::<AttrPi>() == 32 && offset_of!(AttrPi, seed) == 16);
+
+/// The first 64 bytes of `struct io_uring_sqe`, spelled for reads and writes.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sqe {
+    /// `IORING_OP_*`.
+    pub opcode: u8,
+    /// `IOSQE_*`.
+    pub flags: u8,
+    /// I/O priority.
+    pub ioprio: u16,
+    /// File descriptor.
+    pub fd: i32,
+    /// Offset in the file.
+    pub off: u64,
+    /// Data or `struct iovec` array.
+    pub addr: u64,
+    /// Bytes, or entries of the array.
+    pub len: u32,
+    /// `RWF_*`.
+    pub rw_flags: u32,
+    /// The application's word.
+    pub user_data: u64,
+    /// Registered buffer.
+    pub buf_index: u16,
+    /// Registered credentials.
+    pub personality: u16,
+    /// `write_stream` (6.16) and padding; older: `file_index`.
+    pub stream: u32,
+    /// Address of the attribute.
+    pub attr_ptr: u64,
+    /// `IORING_RW_ATTR_FLAG_*`.
+    pub attr_type_mask: u64,
+}
+const _: () = assert!(
+    size_of::<Sqe>() == 64
+        && offset_of!(Sqe, user_data) == 32
+        && offset_of!(Sqe, buf_index) == 40
+        && offset_of!(Sqe, attr_ptr) == 48
+        && offset_of!(Sqe, attr_type_mask) == 56
+);
+
+/// An SQE of an `IORING_SETUP_SQE128` ring whose second half holds the attribute.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct Sqe128 {
+    /// What the kernel reads as the SQE.
+    pub sqe: Sqe,
+    /// What `sqe.attr_ptr` then points to.
+    pub attr: AttrPi,
+    /// Not looked at.
+    pub pad: [u64; 4],
+}
+const _: () = assert!(size_of::<Sqe128>() == 128 && offset_of!(Sqe128, attr) == 64);
+
+/// `struct logical_block_metadata_cap` (include/uapi/linux/fs.h), what `FS_IOC_GETLBMD_CAP` fills.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LbmdCap {
+    /// `LBMD_PI_CAP_*`.
+    pub flags: u32,
+    /// Data bytes of one protection interval.
+    pub interval: u16,
+    /// Metadata bytes of one interval; 0: the kernel sees none.
+    pub size: u8,
+    /// Metadata bytes that are not the tuple.
+    pub opaque_size: u8,
+    /// Where they start.
+    pub opaque_offset: u8,
+    /// Bytes of the tuple.
+    pub pi_size: u8,
+    /// Where it starts.
+    pub pi_offset: u8,
+    /// `LBMD_PI_CSUM_*`.
+    pub guard_tag_type: u8,
+    /// Bytes of the application tag.
+    pub app_tag_size: u8,
+    /// Bytes of the reference tag; 0: not checked (type 3).
+    pub ref_tag_size: u8,
+    /// Bytes of the storage tag.
+    pub storage_tag_size: u8,
+    /// Padding.
+    pub pad: u8,
+}
+const _: () = assert!(size_of::<LbmdCap>() == 16 && offset_of!(LbmdCap, guard_tag_type) == 11);
+
+/// `_IOWR(0x15, 2, struct logical_block_metadata_cap)` (6.17).
+pub const FS_IOC_GETLBMD_CAP: libc::c_ulong = 0xc010_1502;
+/// `LBMD_PI_CAP_REFTAG`.
+pub const LBMD_PI_CAP_REFTAG: u32 = 2;
+/// `LBMD_PI_CSUM_IP`.
+pub const LBMD_PI_CSUM_IP: u8 = 1;
+/// `LBMD_PI_CSUM_CRC16_T10DIF`.
+pub const LBMD_PI_CSUM_CRC16: u8 = 2;
+/// `LBMD_PI_CSUM_CRC64_NVME`.
+pub const LBMD_PI_CSUM_CRC64: u8 = 4;
+
+/// `BLKGETSIZE64`.
+pub const BLKGETSIZE64: libc::c_ulong = 0x8008_1272;
+
+/// `struct nvme_passthru_cmd` (include/uapi/linux/nvme_ioctl.h).
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NvmePassthru {
+    /// Opcode.
+    pub opcode: u8,
+    /// Zero.
+    pub flags: u8,
+    /// Zero.
+    pub rsvd1: u16,
+    /// Namespace.
+    pub nsid: u32,
+    /// Command dwords 2 and 3.
+    pub cdw2: [u32; 2],
+    /// Metadata address.
+    pub metadata: u64,
+    /// Data address.
+    pub addr: u64,
+    /// Bytes at `metadata`.
+    pub metadata_len: u32,
+    /// Bytes at `addr`.
+    pub data_len: u32,
+    /// Command dwords 10 to 15.
+    pub cdw10: [u32; 6],
+    /// 0: the driver's.
+    pub timeout_ms: u32,
+    /// Completion dword 0.
+    pub result: u32,
+}
+const _: () = assert!(size_of::<NvmePassthru>() == 72 && offset_of!(NvmePassthru, cdw10) == 40);
+
+/// `NVME_IOCTL_ID`: the namespace identifier as the return value.
+pub const NVME_IOCTL_ID: libc::c_ulong = 0x4e40;
+/// `NVME_IOCTL_ADMIN_CMD`.
+pub const NVME_IOCTL_ADMIN_CMD: libc::c_ulong = 0xc048_4e41;
+/// `ZONEFS_MAGIC` (include/uapi/linux/magic.h).
+pub const ZONEFS_MAGIC: i64 = 0x5a4f_4653;
