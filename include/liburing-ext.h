@@ -198,7 +198,7 @@ uint64_t urx_crc64_nvme(uint64_t crc, const void *buf, size_t len) URX_NOEXCEPT;
  * The Internet checksum (RFC 1071) as a number. Start with 0xffff; the result of an even number of bytes
  * goes in again to go on.
  */
-uint16_t urx_ip_checksum(uint16_t checksum, const void *buf, size_t len) URX_NOEXCEPT;
+uint16_t urx_ip_checksum(uint16_t sum, const void *buf, size_t len) URX_NOEXCEPT;
 
 /* ------------------------------------------------------------------ preparation (kernel 6.14) */
 

@@ -267,37 +267,44 @@ pub unsafe extern "C" fn urx_pi_tuple_set(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_crc16_t10dif(crc: u16, buf: *const c_void, len: usize) -> u16 {
     // SAFETY: src/capi/mod.rs.
-    guard_value(crc, || {
-        unsafe { slice(buf.cast(), len) }.map_or(crc, |b| crc::crc16_t10dif::update(crc, b))
-    })
+    unsafe { checksum(crc, buf, len, crc::crc16_t10dif::update) }
 }
 
 /// CRC-32C. Start with 0; the result goes in again to go on.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_crc32c(crc: u32, buf: *const c_void, len: usize) -> u32 {
     // SAFETY: src/capi/mod.rs.
-    guard_value(crc, || {
-        unsafe { slice(buf.cast(), len) }.map_or(crc, |b| crc::crc32c::update(crc, b))
-    })
+    unsafe { checksum(crc, buf, len, crc::crc32c::update) }
 }
 
 /// CRC-64/NVME. Start with 0; the result goes in again to go on.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_crc64_nvme(crc: u64, buf: *const c_void, len: usize) -> u64 {
     // SAFETY: src/capi/mod.rs.
-    guard_value(crc, || {
-        unsafe { slice(buf.cast(), len) }.map_or(crc, |b| crc::crc64_nvme::update(crc, b))
-    })
+    unsafe { checksum(crc, buf, len, crc::crc64_nvme::update) }
 }
 
 /// The Internet checksum (RFC 1071) as a number. Start with 0xffff; the result of an even number of bytes
 /// goes in again to go on.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn urx_ip_checksum(checksum: u16, buf: *const c_void, len: usize) -> u16 {
+pub unsafe extern "C" fn urx_ip_checksum(sum: u16, buf: *const c_void, len: usize) -> u16 {
     // SAFETY: src/capi/mod.rs.
-    guard_value(checksum, || {
-        unsafe { slice(buf.cast(), len) }.map_or(checksum, |b| crc::ip::update(checksum, b))
-    })
+    unsafe { checksum(sum, buf, len, crc::ip::update) }
+}
+
+/// A checksum gone on with; as it was where there is nothing to read.
+///
+/// # Safety
+/// As [`slice`].
+unsafe fn checksum<T: Copy>(
+    start: T,
+    buf: *const c_void,
+    len: usize,
+    update: fn(T, &[u8]) -> T,
+) -> T {
+    // SAFETY: the caller's.
+    let bytes = unsafe { slice(buf.cast(), len) };
+    guard_value(start, || bytes.map_or(start, |bytes| update(start, bytes)))
 }
 
 /// The caller's buffers for a number of blocks.

@@ -1,0 +1,61 @@
+# make            build the library
+# make install    PREFIX, DESTDIR, LIBDIR, INCLUDEDIR, MANDIR as usual
+# make demo       the main job, from a bare checkout: installs what is missing, builds, shows
+# make check      every test there is, the kernels in the VM included
+# make check-host all but the VM
+# make check-vm   KERNEL="5.10 6.1 6.12 6.18 latest", TEST=name: one piece
+# make header     include/liburing-ext.h anew, from src/capi/
+# make clean
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+CARGO ?= cargo
+KERNEL ?= 5.10 6.1 6.12 6.18 latest
+TEST ?=
+
+BUILT = $(or $(CARGO_TARGET_DIR),target)/release
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+SONAME = liburing-ext.so.$(firstword $(subst ., ,$(VERSION)))
+INSTALL = install -D -m 644
+
+all:
+	$(CARGO) build --release --locked
+
+install: all
+	install -D -m 755 $(BUILT)/liburing_ext.so $(DESTDIR)$(LIBDIR)/liburing-ext.so.$(VERSION)
+	ln -sf liburing-ext.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/liburing-ext.so
+	$(INSTALL) $(BUILT)/liburing_ext.a $(DESTDIR)$(LIBDIR)/liburing-ext.a
+	$(INSTALL) include/liburing-ext.h $(DESTDIR)$(INCLUDEDIR)/liburing-ext.h
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(MANDIR)/man7
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+		-e 's|@VERSION@|$(VERSION)|' pkgconfig/liburing-ext.pc.in \
+		> $(DESTDIR)$(LIBDIR)/pkgconfig/liburing-ext.pc
+	install -m 644 man/*.3 $(DESTDIR)$(MANDIR)/man3
+	install -m 644 man/*.7 $(DESTDIR)$(MANDIR)/man7
+
+demo:
+	tests/deps build
+	examples/demo
+
+check:
+	tests/deps build check vm
+	tests/check host $(addprefix vm-,$(KERNEL))
+
+check-host:
+	tests/deps build check
+	tests/check host
+
+check-vm:
+	tests/deps build vm
+	TEST="$(TEST)" tests/check $(addprefix vm-,$(KERNEL))
+
+header:
+	BLESS=1 $(CARGO) test --quiet --test header
+
+clean:
+	$(CARGO) clean
+
+.PHONY: all install demo check check-host check-vm header clean
