@@ -51,6 +51,8 @@ const char *urx_source_str(uint32_t source) URX_NOEXCEPT;
 
 /* ------------------------------------------------------------------ formats, tags, failed checks */
 
+struct iovec; /* the C library's */
+
 /**
  * Checks, and the fields that they concern: the guard, over data and metadata before the tuple. The
  * first three bits are the kernel's IO_INTEGRITY_CHK_.
@@ -200,10 +202,93 @@ uint64_t urx_crc64_nvme(uint64_t crc, const void *buf, size_t len) URX_NOEXCEPT;
  */
 uint16_t urx_ip_checksum(uint16_t sum, const void *buf, size_t len) URX_NOEXCEPT;
 
+/* ------------------------------------------------------------------ scattered blocks */
+
+/**
+ * Protected blocks in pieces. A piece may end anywhere, also inside a tuple. No two pieces that are
+ * written may overlap, nor one that is written and one that is read.
+ */
+struct urx_pi_vec {
+	const struct iovec *data; /* whole blocks in all; both data and metadata when interleaved */
+	const struct iovec *meta; /* meta_size a block at least; NULL and 0 when interleaved */
+	uint32_t data_cnt; /* pieces of data */
+	uint32_t meta_cnt; /* pieces of metadata */
+	/** verification: for each block, which of tags->checks to make; NULL: all */
+	const uint8_t *checks;
+};
+
+#define URX_INJECT_DATA 256u /* urx_pi_injectv(): a bit of the block's data. */
+
+/** urx_pi_generate() for scattered blocks. */
+int urx_pi_generatev(const struct urx_pi *pi, const struct urx_tags *tags,
+		const struct urx_pi_vec *v) URX_NOEXCEPT;
+
+/** urx_pi_verify() for scattered blocks. */
+int urx_pi_verifyv(const struct urx_pi *pi, const struct urx_tags *tags, const struct urx_pi_vec *v,
+		struct urx_pi_report *report) URX_NOEXCEPT;
+
+/**
+ * Copies bare data (interval bytes a block) into v and protects it in the same pass; inserts the
+ * metadata when interleaved.
+ */
+int urx_pi_copy_generatev(const struct urx_pi *pi, const struct urx_tags *tags,
+		const struct urx_pi_vec *v, const struct iovec *bare,
+		uint32_t bare_cnt) URX_NOEXCEPT;
+
+/**
+ * Verifies v and copies its data out bare in the same pass; strips the metadata when interleaved. All of it
+ * is copied, bad blocks too, whatever the report says.
+ */
+int urx_pi_copy_verifyv(const struct urx_pi *pi, const struct urx_tags *tags,
+		const struct urx_pi_vec *v, const struct iovec *bare, uint32_t bare_cnt,
+		struct urx_pi_report *report) URX_NOEXCEPT;
+
+/**
+ * Replaces tags: in every tuple that passes from->checks (0: any; never the guard), the fields not in
+ * to->keep get the values of `to`. Guards stay, and tuples with an escape value; those that do not pass stay and
+ * are reported, -EILSEQ. v->data may be NULL and 0 unless interleaved.
+ */
+int urx_pi_retagv(const struct urx_pi *pi, const struct urx_tags *from, const struct urx_tags *to,
+		const struct urx_pi_vec *v, struct urx_pi_report *report) URX_NOEXCEPT;
+
+/**
+ * For tests of your own handling: flips one bit of a block. where: one URX_CHECK_, a bit of that field (0:
+ * the lowest), or URX_INJECT_DATA, bit n % 8 of data byte n / 8. -ERANGE for a block or bit that is not there.
+ */
+int urx_pi_injectv(const struct urx_pi *pi, const struct urx_pi_vec *v, uint64_t block,
+		uint32_t where, uint64_t bit) URX_NOEXCEPT;
+
+/* ------------------------------------------------------------------ streams of blocks */
+
+/** Generation or verification over calls. Caller's memory, plain data. */
+struct urx_pi_stream {
+	uint64_t lib[64]; /* the library's */
+};
+
+/** Starts a stream of blocks with these tags. */
+int urx_pi_stream_init(struct urx_pi_stream *stream, const struct urx_pi *pi,
+		const struct urx_tags *tags) URX_NOEXCEPT;
+
+/**
+ * The next piece, which may end anywhere. Separate metadata: exactly that of the blocks which end in this
+ * piece. A call that fails has done nothing.
+ */
+int urx_pi_stream_generate(struct urx_pi_stream *stream,
+		const struct urx_pi_vec *piece) URX_NOEXCEPT;
+
+/**
+ * The same, verified. Blocks are counted from report->first_block at the start of the stream. After -EILSEQ
+ * the stream goes on behind the piece.
+ */
+int urx_pi_stream_verify(struct urx_pi_stream *stream, const struct urx_pi_vec *piece,
+		struct urx_pi_report *report) URX_NOEXCEPT;
+
+/** Whether the stream stopped between two blocks: 0, else -EMSGSIZE. */
+int urx_pi_stream_end(const struct urx_pi_stream *stream) URX_NOEXCEPT;
+
 /* ------------------------------------------------------------------ preparation (kernel 6.14) */
 
 struct io_uring_sqe; /* the kernel's; its header or liburing's defines it */
-struct iovec; /* the C library's */
 
 /**
  * The kernel's IORING_FEAT_RW_ATTR, a bit of ring.features. A kernel without it drops the attribute

@@ -39,13 +39,14 @@ pub fn diagnose_write<'a>(
         if checks.is_empty() {
             continue;
         }
+        let tags = Tags {
+            checks,
+            storage: 0,
+            ..*tags
+        };
         let wanted = Wanted {
-            tags: Tags {
-                checks,
-                storage: 0,
-                ..*tags
-            },
             or_reference,
+            ..Wanted::of(&tags)
         };
         let mut first = None;
         let found = |failure| {

@@ -4,8 +4,7 @@ use std::ffi::{c_char, c_int, c_uint, c_void};
 
 use super::boundary::Segments;
 use super::boundary::{
-    Plain, Sized, disjoint, guard, guard_why, object, read, read_sized, reserved, slice, write,
-    write_sized,
+    Plain, Sized, guard, guard_why, object, read, read_sized, reserved, slice, write, write_sized,
 };
 use super::format::{URX_ERROR_IN_TRANSIT, urx_pi_error, urx_tags};
 use super::prep::{io_uring_sqe, urx_attr_pi};
@@ -148,7 +147,7 @@ pub unsafe extern "C" fn urx_prep_attr(
         );
         // SAFETY: src/capi/mod.rs. Only user_data of it is used.
         let user_data = unsafe { read(sqe) }?.user_data;
-        disjoint(&[(sqe.cast(), 64), (attr.cast(), 32)])?;
+        Segments::one(sqe.cast(), 64)?.not_overlapping(&[&Segments::one(attr.cast(), 32)?])?;
         let rw = call.native(std::os::fd::AsRawFd::as_raw_fd(target));
         // SAFETY: src/capi/mod.rs.
         unsafe {
@@ -196,6 +195,9 @@ pub unsafe extern "C" fn urx_attr_result(
     if failed == 0 { res } else { failed }
 }
 
+/// The kernel's UIO_MAXIOV.
+const MAX_IOVECS: u32 = 1024;
+
 /// A request as the caller gave it.
 struct Call {
     rw: urx_rw,
@@ -221,14 +223,17 @@ impl Call {
         };
         let data = match rw.flags & URX_RW_IOVEC {
             0 => Segments::one(rw.data, rw.data_len as usize)?,
+            _ if rw.data_len > MAX_IOVECS => {
+                return Err(Error::Invalid(c"data_len: more than 1024 iovecs"));
+            }
             // SAFETY: the caller's.
             _ => unsafe { Segments::of(rw.data.cast(), rw.data_len) }?,
         };
         let request = Request {
             direction,
             offset: rw.offset,
-            data_len: data.bytes(),
-            data_addr: data.addresses(),
+            data_len: data.bytes,
+            data_addr: data.addresses,
             meta_addr: rw.meta.addr() as u64,
             meta_len: rw.meta_len,
             tags: rw.tags.parse()?,

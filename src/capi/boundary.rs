@@ -161,20 +161,6 @@ pub(super) fn bytes(count: usize, size: usize) -> Result<usize> {
         .ok_or(TOO_LONG)
 }
 
-/// Refuses memory areas of which two overlap. Empty ones never do.
-pub(super) fn disjoint(areas: &[(*const u8, usize)]) -> Result<()> {
-    let ends = |(start, len): (*const u8, usize)| (start.addr(), start.addr().saturating_add(len));
-    for (n, a) in areas.iter().enumerate() {
-        for b in areas.iter().take(n) {
-            let ((a0, a1), (b0, b1)) = (ends(*a), ends(*b));
-            if a.1 != 0 && b.1 != 0 && a0 < b1 && b0 < a1 {
-                return Err(OVERLAP);
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Memory to be read. Length 0 never looks at the pointer.
 ///
 /// # Safety
@@ -203,96 +189,146 @@ pub(super) unsafe fn slice_mut<'a>(ptr: *mut u8, len: usize) -> Result<&'a mut [
     }
 }
 
-/// Data in one piece or scattered over iovecs, not looked at yet.
+/// Memory in one piece or scattered over iovecs, not looked at yet.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Segments {
     kind: Kind,
-    bytes: u64,
-    addresses: u64,
+    /// Bytes in all.
+    pub(super) bytes: u64,
+    /// All addresses, or'ed.
+    pub(super) addresses: u64,
+    /// The smallest range that holds all.
+    range: (usize, usize),
+    /// Each segment lies behind the one before.
+    ascending: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    One(*const u8, usize),
+    One(*mut u8, usize),
     Many(*const libc::iovec, usize),
 }
 
-/// The kernel's UIO_MAXIOV.
-const MAX_IOVECS: u32 = 1024;
-
 impl Segments {
+    pub(super) const EMPTY: Self = Segments {
+        kind: Kind::Many(std::ptr::null(), 0),
+        bytes: 0,
+        addresses: 0,
+        range: (usize::MAX, 0),
+        ascending: true,
+    };
+
     pub(super) fn one(ptr: *const c_void, len: usize) -> Result<Self> {
-        if ptr.is_null() && len != 0 {
-            return Err(NULL);
-        }
-        let kind = Kind::One(ptr.cast(), len);
-        Ok(Segments {
+        let kind = Kind::One(ptr.cast_mut().cast(), len);
+        Segments {
             kind,
-            bytes: len as u64,
-            addresses: ptr.addr() as u64,
-        })
+            ..Self::EMPTY
+        }
+        .with(ptr.cast(), len)
     }
 
     /// # Safety
     /// `count` is 0, or `iov` is NULL or valid for reads of so many.
     pub(super) unsafe fn of(iov: *const libc::iovec, count: u32) -> Result<Self> {
-        if count > MAX_IOVECS {
-            return Err(Error::Invalid(c"data_len: more than 1024 iovecs"));
-        }
         if iov.is_null() && count != 0 {
             return Err(NULL);
         }
-        let count = count as usize;
         let mut all = Segments {
-            kind: Kind::Many(iov, count),
-            bytes: 0,
-            addresses: 0,
+            kind: Kind::Many(iov, count as usize),
+            ..Self::EMPTY
         };
-        for n in 0..count {
+        for n in 0..count as usize {
             // SAFETY: `n` is below the caller's count.
-            let libc::iovec { iov_base, iov_len } = unsafe { iov.add(n).read_unaligned() };
-            if iov_base.is_null() && iov_len != 0 {
-                return Err(NULL);
-            }
-            all.bytes = all.bytes.checked_add(iov_len as u64).ok_or(TOO_LONG)?;
-            all.addresses |= iov_base.addr() as u64;
+            let iovec = unsafe { iov.add(n).read_unaligned() };
+            all = all.with(iovec.iov_base.cast(), iovec.iov_len)?;
         }
         Ok(all)
     }
 
-    /// Bytes in all.
-    pub(super) const fn bytes(&self) -> u64 {
-        self.bytes
+    /// With one more.
+    fn with(mut self, ptr: *const u8, len: usize) -> Result<Self> {
+        self.addresses |= ptr.addr() as u64;
+        if len == 0 {
+            return Ok(self);
+        }
+        if ptr.is_null() {
+            return Err(NULL);
+        }
+        let end = ptr.addr().checked_add(bytes(len, 1)?).ok_or(TOO_LONG)?;
+        self.bytes = self.bytes.checked_add(len as u64).ok_or(TOO_LONG)?;
+        self.ascending &= ptr.addr() >= self.range.1;
+        self.range = (self.range.0.min(ptr.addr()), self.range.1.max(end));
+        Ok(self)
     }
 
-    /// All addresses, or'ed.
-    pub(super) const fn addresses(&self) -> u64 {
-        self.addresses
+    /// Address and length of each.
+    fn areas(&self) -> impl Iterator<Item = (*mut u8, usize)> + Clone + use<> {
+        let kind = self.kind;
+        let count = match kind {
+            Kind::One(..) => 1,
+            Kind::Many(_, count) => count,
+        };
+        (0..count).map(move |n| match kind {
+            Kind::One(ptr, len) => (ptr, len),
+            Kind::Many(iov, _) => {
+                // SAFETY: `n` is below the number that `of` was given.
+                let iovec = unsafe { iov.add(n).read_unaligned() };
+                (iovec.iov_base.cast(), iovec.iov_len)
+            }
+        })
     }
 
     /// The bytes themselves. A segment that cannot be memory is left out.
     ///
     /// # Safety
     /// All of it is valid for reads as long as `'a`, unchanged, the array of iovecs too.
-    pub(super) unsafe fn slices<'a>(&self) -> impl Iterator<Item = &'a [u8]> + Clone {
-        let kind = self.kind;
-        let count = match kind {
-            Kind::One(..) => 1,
-            Kind::Many(_, count) => count,
-        };
-        (0..count).filter_map(move |n| {
-            let (ptr, len) = match kind {
-                Kind::One(ptr, len) => (ptr, len),
-                Kind::Many(iov, _) => {
-                    // SAFETY: `n` is below the number that `of` was given.
-                    let iovec = unsafe { iov.add(n).read_unaligned() };
-                    (iovec.iov_base.cast_const().cast(), iovec.iov_len)
-                }
-            };
-            // SAFETY: the caller's.
-            unsafe { slice(ptr, len) }.ok()
-        })
+    pub(super) unsafe fn slices<'a>(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        // SAFETY: the caller's.
+        self.areas()
+            .filter_map(|(ptr, len)| unsafe { slice(ptr, len) }.ok())
     }
+
+    /// The same to be written.
+    ///
+    /// # Safety
+    /// As [`slices`](Self::slices), valid for writes too, and used by nobody else: see
+    /// [`apart`](Self::apart) and [`not_overlapping`](Self::not_overlapping).
+    pub(super) unsafe fn slices_mut<'a>(&self) -> impl Iterator<Item = &'a mut [u8]> + use<'a> {
+        // SAFETY: the caller's.
+        self.areas()
+            .filter_map(|(ptr, len)| unsafe { slice_mut(ptr, len) }.ok())
+    }
+
+    /// Refuses segments of which two overlap.
+    pub(super) fn apart(&self) -> Result<()> {
+        if self.ascending {
+            return Ok(());
+        }
+        let pairs = self.areas().enumerate();
+        match pairs
+            .clone()
+            .any(|(n, a)| pairs.clone().take(n).any(|(_, b)| overlap(a, b)))
+        {
+            true => Err(OVERLAP),
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses others that overlap these.
+    pub(super) fn not_overlapping(&self, others: &[&Segments]) -> Result<()> {
+        for other in others {
+            let near = self.range.0 < other.range.1 && other.range.0 < self.range.1;
+            if near && self.areas().any(|a| other.areas().any(|b| overlap(a, b))) {
+                return Err(OVERLAP);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn overlap(a: (*mut u8, usize), b: (*mut u8, usize)) -> bool {
+    let end = |(start, len): (*mut u8, usize)| start.addr().saturating_add(len);
+    a.1 != 0 && b.1 != 0 && a.0.addr() < end(b) && b.0.addr() < end(a)
 }
 
 /// Text that ends in NUL.
@@ -397,12 +433,37 @@ mod tests {
 
     #[test]
     fn overlap_is_seen_and_touching_is_none() {
-        let memory = [0u8; 16];
-        let at = |n: usize, len: usize| (memory[n..].as_ptr(), len);
-        assert!(disjoint(&[at(0, 8), at(8, 8)]).is_ok());
-        assert!(disjoint(&[at(0, 8), at(4, 0)]).is_ok());
-        assert!(disjoint(&[at(8, 8), at(0, 4), at(3, 2)]).is_err());
-        assert!(disjoint(&[at(0, 16), at(4, 1)]).is_err());
+        let memory = [0u8; 32];
+        let iovec = |(at, len): (usize, usize)| libc::iovec {
+            iov_base: memory[at..].as_ptr().cast_mut().cast(),
+            iov_len: len,
+        };
+        let many = |areas: &[(usize, usize)]| -> &'static [libc::iovec] {
+            Vec::leak(areas.iter().copied().map(iovec).collect())
+        };
+        // SAFETY: a live array of so many.
+        let of = |iov: &[libc::iovec]| unsafe { Segments::of(iov.as_ptr(), iov.len() as u32) };
+        let segments = |areas: &[(usize, usize)]| of(many(areas)).unwrap();
+
+        assert!(segments(&[(0, 8), (8, 8)]).apart().is_ok());
+        assert!(segments(&[(8, 8), (0, 8)]).apart().is_ok());
+        assert!(segments(&[(8, 8), (4, 0), (0, 9)]).apart().is_err());
+        assert!(segments(&[(0, 8), (7, 1)]).apart().is_err());
+        assert_eq!(segments(&[(0, 8), (8, 5)]).bytes, 13);
+
+        let pieces = segments(&[(0, 4), (8, 4)]);
+        assert!(
+            pieces
+                .not_overlapping(&[&segments(&[(4, 4)]), &segments(&[(12, 9)])])
+                .is_ok()
+        );
+        assert!(
+            pieces
+                .not_overlapping(&[&segments(&[(4, 4)]), &segments(&[(11, 9)])])
+                .is_err()
+        );
+        assert!(Segments::one(std::ptr::null(), 1).is_err());
+        assert!(Segments::one(memory.as_ptr().cast(), usize::MAX).is_err());
     }
 
     #[test]

@@ -5,6 +5,9 @@ use crate::error::{Error, Result};
 use crate::geometry::{Checks, Format, Guard, PiType, Protection, Tags};
 use crate::pi::Failure;
 
+/// the C library's
+pub struct iovec(());
+
 /// Checks, and the fields that they concern: the guard, over data and metadata before the tuple. The
 /// first three bits are the kernel's IO_INTEGRITY_CHK_.
 pub const URX_CHECK_GUARD: u32 = 1;

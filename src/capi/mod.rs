@@ -15,6 +15,7 @@
 #![allow(clippy::missing_safety_doc, reason = "above, once for all")]
 
 mod boundary;
+mod report;
 
 // In the order of the header.
 pub mod version;
@@ -22,6 +23,10 @@ pub mod version;
 pub mod format;
 
 pub mod pi;
+
+pub mod piv;
+
+pub mod stream;
 
 pub mod prep;
 

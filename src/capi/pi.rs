@@ -1,15 +1,16 @@
 //! software protection information
 
 use std::ffi::{c_char, c_int, c_void};
-use std::ops::ControlFlow;
 
 use super::boundary::{
-    Plain, Sized, bytes, disjoint, guard, guard_value, guard_why, read, read_sized, reserved,
-    slice, slice_mut, write, write_sized,
+    Plain, Segments, Sized, bytes, guard, guard_value, guard_why, read, read_sized, reserved,
+    slice, slice_mut, write,
 };
 use super::format::*;
+use super::report::Found;
 use crate::error::{Error, Result};
-use crate::pi::{Blocks, BlocksMut, Pi, Tuple, crc};
+use crate::geometry::Tags;
+use crate::pi::{Pi, Tuple, Wanted, crc};
 
 /// A validated format. Caller's memory, plain data: copy it, share it between threads, just drop it.
 #[repr(C)]
@@ -25,21 +26,24 @@ unsafe impl Plain for urx_pi {}
 const MAGIC: u64 = u64::from_be_bytes(*b"urx_pi 1");
 
 impl urx_pi {
-    fn show(format: &urx_pi_format) -> Self {
-        let f = format;
+    fn show(f: &urx_pi_format) -> Self {
+        let shape =
+            u64::from(f.interval) << 32 | u64::from(f.meta_size) << 16 | u64::from(f.pi_offset);
+        let kind = u32::from_be_bytes([0, f.guard, f.pi_type, f.storage_bits]);
+        Self::of_words(shape, u64::from(f.flags) << 32 | u64::from(kind))
+    }
+
+    /// From its second and third word.
+    pub(super) fn of_words(shape: u64, kind: u64) -> Self {
         let mut lib = [0; 32];
-        let words = [
-            MAGIC,
-            u64::from(f.interval) << 32 | u64::from(f.meta_size) << 16 | u64::from(f.pi_offset),
-            u64::from(f.flags) << 32
-                | u64::from(u32::from_be_bytes([0, f.guard, f.pi_type, f.storage_bits])),
-        ];
-        lib.iter_mut().zip(words).for_each(|(to, from)| *to = from);
+        lib.iter_mut()
+            .zip([MAGIC, shape, kind])
+            .for_each(|(to, from)| *to = from);
         urx_pi { lib }
     }
 
     /// The format again. It is validated again too: the memory is the caller's.
-    fn parse(&self) -> Result<Pi> {
+    pub(super) fn parse(&self) -> Result<Pi> {
         let [magic, shape, kind, ..] = self.lib;
         if magic != MAGIC {
             return Err(Error::Invalid(c"pi: not initialised by urx_pi_init"));
@@ -148,20 +152,9 @@ pub unsafe extern "C" fn urx_pi_generate(
     guard(|| {
         // SAFETY: src/capi/mod.rs.
         let (pi, tags) = unsafe { (read(pi)?.parse()?, read(tags)?.parse()?) };
-        let areas = Areas::new(&pi, data.cast(), meta.cast(), blocks)?;
-        disjoint(&[areas.data(), areas.meta()])?;
-        let blocks = match pi.interleaved() {
-            // SAFETY: src/capi/mod.rs; nothing else points there.
-            true => BlocksMut::Interleaved(unsafe { slice_mut(data.cast(), areas.data_len) }?),
-            // SAFETY: src/capi/mod.rs; the two do not overlap.
-            false => unsafe {
-                BlocksMut::Separate {
-                    data: slice(data.cast(), areas.data_len)?,
-                    meta: slice_mut(meta.cast(), areas.meta_len)?,
-                }
-            },
-        };
-        pi.generate(&tags, blocks)
+        let (data, meta) = buffers(&pi, data, meta, blocks)?;
+        // SAFETY: src/capi/mod.rs.
+        unsafe { generate(&pi, &tags, &data, &meta, blocks as u64) }
     })
 }
 
@@ -179,27 +172,9 @@ pub unsafe extern "C" fn urx_pi_verify(
     guard(|| {
         // SAFETY: src/capi/mod.rs.
         let (pi, tags) = unsafe { (read(pi)?.parse()?, read(tags)?.parse()?) };
-        let areas = Areas::new(&pi, data.cast(), meta.cast(), blocks)?;
+        let (data, meta) = buffers(&pi, data, meta, blocks)?;
         // SAFETY: src/capi/mod.rs.
-        let mut found = unsafe { Found::new(report, &areas) }?;
-        // SAFETY: src/capi/mod.rs; what `found` writes to overlaps neither.
-        let blocks = unsafe {
-            let data = slice(data.cast(), areas.data_len)?;
-            match pi.interleaved() {
-                true => Blocks::Interleaved(data),
-                false => Blocks::Separate {
-                    data,
-                    meta: slice(meta.cast(), areas.meta_len)?,
-                },
-            }
-        };
-        let counts = pi.verify(&tags, blocks, |failure| found.put(&failure))?;
-        found.finish(report, &counts)?;
-        if counts.failed == 0 {
-            Ok(())
-        } else {
-            Err(Error::Check)
-        }
+        unsafe { verify(&pi, &Wanted::of(&tags), &data, &meta, blocks as u64, report) }
     })
 }
 
@@ -307,105 +282,63 @@ unsafe fn checksum<T: Copy>(
     guard_value(start, || bytes.map_or(start, |bytes| update(start, bytes)))
 }
 
-/// The caller's buffers for a number of blocks.
-struct Areas {
-    data: *const u8,
-    data_len: usize,
-    meta: *const u8,
-    meta_len: usize,
-}
-
-impl Areas {
-    fn new(pi: &Pi, data: *const u8, meta: *const u8, blocks: usize) -> Result<Self> {
-        let both = pi.interval() + pi.meta_size();
-        let (data_len, meta_len) = match pi.interleaved() {
-            true if meta.is_null() => (bytes(blocks, both)?, 0),
-            true => {
-                return Err(Error::Invalid(
-                    c"meta: not NULL, but the format is interleaved",
-                ));
-            }
-            false => (
-                bytes(blocks, pi.interval())?,
-                bytes(blocks, pi.meta_size())?,
-            ),
-        };
-        Ok(Areas {
-            data,
-            data_len,
-            meta,
-            meta_len,
-        })
-    }
-
-    fn data(&self) -> (*const u8, usize) {
-        (self.data, self.data_len)
-    }
-
-    fn meta(&self) -> (*const u8, usize) {
-        (self.meta, self.meta_len)
+/// Contiguous buffers of a number of blocks.
+fn buffers(
+    pi: &Pi,
+    data: *const c_void,
+    meta: *const c_void,
+    blocks: usize,
+) -> Result<(Segments, Segments)> {
+    let data = Segments::one(data, bytes(blocks, pi.stride())?)?;
+    match pi.interleaved() {
+        true if meta.is_null() => Ok((data, Segments::EMPTY)),
+        true => Err(Error::Invalid(
+            c"meta: not NULL, but the format is interleaved",
+        )),
+        false => Ok((data, Segments::one(meta, bytes(blocks, pi.meta_size())?)?)),
     }
 }
 
-/// The report of a verification under way.
-struct Found {
-    report: Option<urx_pi_report>,
+/// Generates, after a look at what overlaps.
+///
+/// # Safety
+/// The segments are valid for `blocks` blocks, and where tuples go for writes.
+pub(super) unsafe fn generate(
+    pi: &Pi,
+    tags: &Tags,
+    data: &Segments,
+    meta: &Segments,
+    blocks: u64,
+) -> Result<()> {
+    if pi.interleaved() {
+        data.apart()?;
+        // SAFETY: the caller's, and no two overlap.
+        pi.generate_interleaved(tags, blocks, unsafe { data.slices_mut() })
+    } else {
+        meta.apart()?;
+        meta.not_overlapping(&[data])?;
+        // SAFETY: the caller's, and what is written overlaps nothing.
+        let (data, meta) = unsafe { (data.slices(), meta.slices_mut()) };
+        pi.generate_separate(tags, blocks, data, meta)
+    }
 }
 
-impl Found {
-    /// Without a report the first failure ends it.
-    ///
-    /// # Safety
-    /// `report` is NULL or valid, and so is the array in it.
-    unsafe fn new(report: *mut urx_pi_report, areas: &Areas) -> Result<Self> {
-        if report.is_null() {
-            return Ok(Found { report: None });
-        }
-        // SAFETY: the caller's.
-        let r = unsafe { read_sized(report) }?;
-        if r.flags & !URX_REPORT_COUNT_ALL != 0 {
-            return Err(Error::Invalid(c"report: an unknown flag is set"));
-        }
-        if r.stored > r.capacity || (r.errors.is_null() && r.capacity != 0) {
-            return Err(Error::Invalid(
-                c"report: stored is more than capacity, or errors is NULL",
-            ));
-        }
-        reserved(&r.reserved)?;
-        let errors = bytes(r.capacity as usize, size_of::<urx_pi_error>())?;
-        let (errors, own) = (
-            (r.errors.cast_const().cast(), errors),
-            (report.cast_const().cast(), r.size as usize),
-        );
-        disjoint(&[areas.data(), errors, own])?;
-        disjoint(&[areas.meta(), errors, own])?;
-        Ok(Found { report: Some(r) })
-    }
-
-    fn put(&mut self, failure: &crate::pi::Failure) -> ControlFlow<()> {
-        let Some(r) = &mut self.report else {
-            return ControlFlow::Break(());
-        };
-        if r.stored < r.capacity {
-            let error = urx_pi_error::show(failure, r.first_block);
-            // SAFETY: `stored` is below the capacity of the array, which overlaps nothing that is read.
-            unsafe { r.errors.add(r.stored as usize).write_unaligned(error) };
-            r.stored += 1;
-        }
-        match r.stored < r.capacity || r.flags & URX_REPORT_COUNT_ALL != 0 {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
-        }
-    }
-
-    fn finish(mut self, report: *mut urx_pi_report, counts: &crate::pi::Counts) -> Result<()> {
-        let Some(r) = &mut self.report else {
-            return Ok(());
-        };
-        r.failed = r.failed.wrapping_add(counts.failed);
-        r.blocks = r.blocks.wrapping_add(counts.blocks);
-        r.escaped = r.escaped.wrapping_add(counts.escaped);
-        // SAFETY: `new` has read from it; src/capi/mod.rs.
-        unsafe { write_sized(report, r) }
-    }
+/// Verifies, after a look at what overlaps.
+///
+/// # Safety
+/// The segments are valid for `blocks` blocks, and `report` is NULL or valid.
+pub(super) unsafe fn verify(
+    pi: &Pi,
+    wanted: &Wanted<'_>,
+    data: &Segments,
+    meta: &Segments,
+    blocks: u64,
+    report: *mut urx_pi_report,
+) -> Result<()> {
+    // SAFETY: the caller's.
+    let mut found = unsafe { Found::new(report, &[data, meta]) }?;
+    // SAFETY: the caller's; what `found` writes to overlaps neither.
+    let (data, meta) = unsafe { (data.slices(), meta.slices()) };
+    let counts = pi.verify_scattered(wanted, blocks, data, meta, |failure| found.put(&failure))?;
+    found.finish(&counts)
 }

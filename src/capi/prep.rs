@@ -3,13 +3,12 @@
 use std::ffi::{c_int, c_uint, c_void};
 
 use super::boundary::Plain;
+use super::format::iovec;
 use crate::abi::{AttrPi, FEAT_RW_ATTR, RW_ATTR_PI, Sqe, Sqe128};
 use crate::sqe::{Op, Rw, rw_meta};
 
 /// the kernel's; its header or liburing's defines it
 pub struct io_uring_sqe(());
-/// the C library's
-pub struct iovec(());
 
 /// The kernel's IORING_FEAT_RW_ATTR, a bit of ring.features. A kernel without it drops the attribute
 /// and does the plain read or write: urx_attr_check() sees to that, and to IOPOLL rings, where

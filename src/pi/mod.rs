@@ -1,19 +1,28 @@
-//! Software protection information: generate and verify, for every format, on plain memory.
+//! Software protection information: generate, verify, copy and retag, for every format, on plain memory.
 //!
 //! Nothing here knows a ring, a file descriptor or a command.
 
 pub mod crc;
+mod generate;
+mod retag;
+mod stream;
+#[cfg(test)]
+mod tests;
 mod tuple;
+mod verify;
 mod walk;
 
 use std::iter::once;
-use std::ops::ControlFlow;
 
+pub(crate) use crc::Sum;
+pub(crate) use stream::State;
+pub use stream::Stream;
 pub use tuple::Tuple;
+pub(crate) use verify::Wanted;
+pub use verify::{Counts, Failure};
 
 use crate::error::{Error, Result};
-use crate::geometry::{Checks, Format, PiType, Protection, Tags, mask};
-use crc::Sum;
+use crate::geometry::{Checks, Format, Protection, Tags, mask};
 use walk::{Reader, Writer};
 
 /// A format with a tuple: what can be generated and verified.
@@ -53,37 +62,11 @@ pub enum BlocksMut<'a> {
     Interleaved(&'a mut [u8]),
 }
 
-/// One failed check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Failure {
-    /// Which, a single one.
-    pub check: Checks,
-    /// Block, counted from the first of the call.
-    pub block: u64,
-    /// What the field should hold: computed, or asked for.
-    pub expected: u128,
-    /// What it holds.
-    pub actual: u128,
-}
+/// Blocks whose checksums are computed at once.
+const BATCH: usize = 32;
 
-/// What a verification looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// Blocks.
-    pub blocks: u64,
-    /// Of those, blocks whose escape value switches the checks off.
-    pub escaped: u64,
-    /// Failed checks.
-    pub failed: u64,
-}
-
-/// The values that a verification compares with.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted {
-    pub(crate) tags: Tags,
-    /// A second first reference tag that counts as right too.
-    pub(crate) or_reference: Option<u128>,
-}
+/// Lengths are checked before the first byte is taken.
+const SHORT: Error = Error::Invalid(c"blocks: shorter than their number says");
 
 impl Pi {
     /// Refuses a format without a tuple.
@@ -116,104 +99,42 @@ impl Pi {
         self.interleaved
     }
 
-    /// Writes the tuple of every block, but for the fields in `tags.keep`. Metadata beside the tuple
-    /// is input: what lies before it is under the guard.
-    pub fn generate(&self, tags: &Tags, blocks: BlocksMut<'_>) -> Result<()> {
-        self.check_storage(tags)?;
-        match blocks {
-            BlocksMut::Separate { data, meta } => {
-                let count = self.count(false, data.len(), meta.len())?;
-                let mut data = Reader::new(once(data));
-                let mut meta = Writer::new(once(meta));
-                for block in 0..count {
-                    let mut sum = Sum::new(self.protection.guard);
-                    data.take(self.interval, |piece| sum.update(piece))
-                        .ok_or(SHORT)?;
-                    self.generate_meta(tags, block, sum, &mut meta)?;
-                }
-            }
-            BlocksMut::Interleaved(both) => {
-                let count = self.count(true, both.len(), 0)?;
-                let mut both = Writer::new(once(both));
-                for block in 0..count {
-                    let mut sum = Sum::new(self.protection.guard);
-                    both.take(self.interval, |piece| sum.update(piece))
-                        .ok_or(SHORT)?;
-                    self.generate_meta(tags, block, sum, &mut both)?;
-                }
-            }
-        }
-        Ok(())
+    /// Bytes from one block of a data buffer to the next.
+    pub const fn stride(&self) -> usize {
+        self.interval + if self.interleaved { self.meta_size } else { 0 }
     }
 
-    /// Verifies blocks and tells `found` of each failed check, by block, then guard, application,
-    /// storage, reference tag. `found` may end it early.
-    pub fn verify(
-        &self,
-        tags: &Tags,
-        blocks: Blocks<'_>,
-        found: impl FnMut(Failure) -> ControlFlow<()>,
-    ) -> Result<Counts> {
-        let wanted = Wanted {
-            tags: *tags,
-            or_reference: None,
-        };
-        match blocks {
-            Blocks::Separate { data, meta } => {
-                let count = self.count(false, data.len(), meta.len())?;
-                self.verify_scattered(&wanted, count, once(data), once(meta), found)
-            }
-            Blocks::Interleaved(both) => {
-                let count = self.count(true, both.len(), 0)?;
-                self.verify_scattered(&wanted, count, once(both), std::iter::empty(), found)
-            }
-        }
+    /// Kind of guard.
+    pub(crate) const fn guard(&self) -> crate::geometry::Guard {
+        self.protection.guard
     }
 
-    /// Verifies `count` blocks whose bytes lie scattered; without metadata segments when interleaved.
-    pub(crate) fn verify_scattered<'a>(
-        &self,
-        wanted: &Wanted,
-        count: u64,
-        data: impl Iterator<Item = &'a [u8]>,
-        meta: impl Iterator<Item = &'a [u8]>,
-        mut found: impl FnMut(Failure) -> ControlFlow<()>,
-    ) -> Result<Counts> {
-        self.check_asked(&wanted.tags)?;
-        let mut data = Reader::new(data);
-        let mut meta = Reader::new(meta);
-        let mut counts = Counts::default();
-        for block in 0..count {
-            let mut sum = Sum::new(self.protection.guard);
-            data.take(self.interval, |piece| sum.update(piece))
-                .ok_or(SHORT)?;
-            let (sum, tuple) = match self.interleaved {
-                true => self.read_meta(sum, &mut data)?,
-                false => self.read_meta(sum, &mut meta)?,
-            };
-            counts.blocks += 1;
-            if tuple.is_escape(&self.protection) {
-                counts.escaped += 1;
-                continue;
-            }
-            for failure in self
-                .compare(wanted, block, sum, &tuple)
-                .into_iter()
-                .flatten()
-            {
-                counts.failed += 1;
-                if found(failure).is_break() {
-                    return Ok(counts);
-                }
-            }
-        }
-        Ok(counts)
+    /// Byte of a block's metadata, and bit of it, where bit `bit` of a field lies.
+    pub(crate) fn place(&self, field: Checks, bit: u64) -> Option<(usize, u32)> {
+        let ones = Tuple::field_mask(&self.protection, field);
+        let bit = u32::try_from(bit)
+            .ok()
+            .filter(|bit| *bit < ones.count_ones())?;
+        let from_low = ones.trailing_zeros() + bit;
+        let byte = self.tuple_size() - 1 - (from_low / 8) as usize;
+        Some((self.offset() + byte, from_low % 8))
+    }
+
+    /// Where the tuple starts in the metadata of a block.
+    const fn offset(&self) -> usize {
+        self.protection.offset as usize
+    }
+
+    const fn tuple_size(&self) -> usize {
+        self.protection.guard.tuple_size()
     }
 
     /// The tuple in the metadata of one block.
     pub fn tuple(&self, meta: &[u8]) -> Result<Tuple> {
-        let sum = Sum::new(self.protection.guard);
-        Ok(self.read_meta(sum, &mut Reader::new(once(meta)))?.1)
+        let bytes = meta
+            .get(self.offset()..self.offset() + self.tuple_size())
+            .ok_or(SHORT)?;
+        Ok(Tuple::from_word(&self.protection, tuple::load(bytes)))
     }
 
     /// Puts a tuple into the metadata of one block.
@@ -226,27 +147,30 @@ impl Pi {
         {
             return Err(Error::Invalid(c"tuple: a value too wide for its field"));
         }
-        let mut meta = Writer::new(once(meta));
-        meta.take(p.offset.into(), |_| ()).ok_or(SHORT)?;
-        self.put_tuple(tuple, Checks::all(), &mut meta)
+        let place = self.offset()..self.offset() + self.tuple_size();
+        tuple::store(meta.get_mut(place).ok_or(SHORT)?, tuple.word(p));
+        Ok(())
     }
 
     /// Number of blocks in buffers of these lengths.
-    fn count(&self, interleaved: bool, data: usize, meta: usize) -> Result<u64> {
-        if self.interleaved != interleaved {
-            return Err(Error::Invalid(
-                c"blocks: separate buffers for an interleaved format, or the other way round",
-            ));
-        }
-        let block = self.interval + if interleaved { self.meta_size } else { 0 };
-        let count = data / block;
-        if data % block != 0 {
+    pub(crate) fn count(&self, data: usize, meta: usize) -> Result<u64> {
+        let count = data / self.stride();
+        if data % self.stride() != 0 {
             return Err(Error::Invalid(c"data: not a whole number of blocks"));
         }
-        if !interleaved && meta / self.meta_size < count {
+        if !self.interleaved && meta / self.meta_size < count {
             return Err(Error::Invalid(c"meta: less metadata than blocks"));
         }
         Ok(count as u64)
+    }
+
+    fn check_layout(&self, interleaved: bool) -> Result<()> {
+        match self.interleaved == interleaved {
+            true => Ok(()),
+            false => Err(Error::Invalid(
+                c"blocks: separate for an interleaved format, or the reverse",
+            )),
+        }
     }
 
     fn check_storage(&self, tags: &Tags) -> Result<()> {
@@ -256,125 +180,86 @@ impl Pi {
         }
     }
 
-    fn check_asked(&self, tags: &Tags) -> Result<()> {
-        if tags.checks.is_empty() {
-            return Err(Error::Invalid(c"tags: no check asked for"));
-        }
-        if !self.protection.checks().contains(tags.checks) {
-            return Err(Error::Invalid(
+    fn check_asked(&self, checks: Checks) -> Result<()> {
+        match self.protection.checks().contains(checks) {
+            true => Ok(()),
+            false => Err(Error::Invalid(
                 c"tags: a check that this format cannot make",
-            ));
+            )),
         }
-        self.check_storage(tags)
     }
 
-    /// The reference tag of a block when that of the first is `first`.
-    fn reference(&self, first: u128, block: u64) -> u128 {
-        let step = match self.protection.pi_type {
-            PiType::Type3 => 0,
-            PiType::Type1 | PiType::Type2 => block.into(),
-        };
-        first.wrapping_add(step) & mask(self.protection.ref_bits())
+    /// The metadata of one block in one piece: its guard goes on from that of the data, then `edit` is
+    /// shown guard and word, and returns the word that is to stand there.
+    fn edit_meta(
+        &self,
+        guard: u64,
+        meta: &mut [u8],
+        edit: impl FnOnce(u64, u128) -> u128,
+    ) -> Option<()> {
+        let (before, rest) = meta.split_at_mut_checked(self.offset())?;
+        let bytes = rest.get_mut(..self.tuple_size())?;
+        let guard = crc::resume(self.protection.guard, guard, before);
+        tuple::store(bytes, edit(guard, tuple::load(bytes)));
+        Some(())
     }
 
-    fn compare(&self, wanted: &Wanted, block: u64, guard: u64, is: &Tuple) -> [Option<Failure>; 4] {
-        let tags = &wanted.tags;
-        let reference = self.reference(tags.reference, block);
-        let other = wanted
-            .or_reference
-            .map_or(reference, |first| self.reference(first, block));
-        let failed = |check, right: bool, expected: u128, actual: u128| {
-            let failed = tags.checks.contains(check) && !right;
-            failed.then_some(Failure {
-                check,
-                block,
-                expected,
-                actual,
-            })
-        };
-        let same_app = (is.app ^ tags.app) & !tags.app_ignore == 0;
-        let same_ref = is.reference == reference || is.reference == other;
-        [
-            failed(
-                Checks::GUARD,
-                is.guard == guard,
-                guard.into(),
-                is.guard.into(),
-            ),
-            failed(Checks::APP, same_app, tags.app.into(), is.app.into()),
-            failed(
-                Checks::STORAGE,
-                is.storage == tags.storage,
-                tags.storage.into(),
-                is.storage.into(),
-            ),
-            failed(Checks::REF, same_ref, reference, is.reference),
-        ]
+    /// The same, wherever segments end.
+    fn edit_scattered_meta<'a>(
+        &self,
+        mut sum: Sum,
+        meta: &mut Writer<'a, impl Iterator<Item = &'a mut [u8]>>,
+        edit: impl FnOnce(u64, u128) -> u128,
+    ) -> Option<()> {
+        let size = self.tuple_size();
+        meta.take(self.offset(), |piece| sum.update(piece))?;
+        // A tuple of 16 bytes lies in 16 pieces at most, but for empty ones.
+        let mut pieces: [&mut [u8]; tuple::MAX] = Default::default();
+        let mut free = pieces.iter_mut();
+        meta.take(size, |piece| {
+            if let Some(place) = if piece.is_empty() { None } else { free.next() } {
+                *place = piece;
+            }
+        })?;
+        let mut bytes = [0; tuple::MAX];
+        let bytes = bytes.get_mut(..size)?;
+        let places = || pieces.iter().flat_map(|piece| piece.iter());
+        bytes
+            .iter_mut()
+            .zip(places())
+            .for_each(|(to, from)| *to = *from);
+        tuple::store(bytes, edit(sum.finish(), tuple::load(bytes)));
+        let places = pieces.iter_mut().flat_map(|piece| piece.iter_mut());
+        places.zip(bytes).for_each(|(to, from)| *to = *from);
+        meta.take(self.meta_size - self.offset() - size, |_| ())
     }
 
-    /// Takes one block's metadata: the finished guard and the tuple found.
-    fn read_meta<'a>(
+    /// The metadata of one block in one piece, to be read: guard and word.
+    fn read_meta(&self, guard: u64, meta: &[u8]) -> Option<(u64, u128)> {
+        let (before, rest) = meta.split_at_checked(self.offset())?;
+        let bytes = rest.get(..self.tuple_size())?;
+        Some((
+            crc::resume(self.protection.guard, guard, before),
+            tuple::load(bytes),
+        ))
+    }
+
+    /// The same, wherever segments end.
+    fn read_scattered_meta<'a>(
         &self,
         mut sum: Sum,
         meta: &mut Reader<'a, impl Iterator<Item = &'a [u8]>>,
-    ) -> Result<(u64, Tuple)> {
-        let size = self.protection.guard.tuple_size();
-        let before = usize::from(self.protection.offset);
+    ) -> Option<(u64, u128)> {
         let mut bytes = [0; tuple::MAX];
-        let mut place = bytes.iter_mut();
-        meta.take(before, |piece| sum.update(piece)).ok_or(SHORT)?;
-        meta.take(size, |piece| {
-            piece
-                .iter()
-                .zip(&mut place)
-                .for_each(|(from, to)| *to = *from)
-        })
-        .ok_or(SHORT)?;
-        meta.take(self.meta_size - before - size, |_| ())
-            .ok_or(SHORT)?;
-        Ok((sum.finish(), Tuple::decode(&self.protection, &bytes)))
-    }
-
-    /// Takes one block's metadata: its guard goes on over what lies before the tuple, which is made.
-    fn generate_meta<'a>(
-        &self,
-        tags: &Tags,
-        block: u64,
-        mut sum: Sum,
-        meta: &mut Writer<'a, impl Iterator<Item = &'a mut [u8]>>,
-    ) -> Result<()> {
-        meta.take(self.protection.offset.into(), |piece| sum.update(piece))
-            .ok_or(SHORT)?;
-        let tuple = Tuple {
-            guard: sum.finish(),
-            app: tags.app,
-            storage: tags.storage,
-            reference: self.reference(tags.reference, block),
-        };
-        self.put_tuple(&tuple, !tags.keep, meta)
-    }
-
-    /// Writes some fields of a tuple and goes on to the end of the block's metadata.
-    fn put_tuple<'a>(
-        &self,
-        tuple: &Tuple,
-        fields: Checks,
-        meta: &mut Writer<'a, impl Iterator<Item = &'a mut [u8]>>,
-    ) -> Result<()> {
-        let p = &self.protection;
-        let size = p.guard.tuple_size();
-        let (bytes, ones) = (tuple.encode(p), Tuple::field_mask(p, fields));
-        let mut new = bytes.iter().zip(ones);
-        let merge = |piece: &mut [u8]| {
-            for (old, (new, ones)) in piece.iter_mut().zip(new.by_ref()) {
-                *old = (*old & !ones) | (new & ones);
-            }
-        };
-        meta.take(size, merge).ok_or(SHORT)?;
-        let after = self.meta_size - usize::from(p.offset) - size;
-        meta.take(after, |_| ()).ok_or(SHORT)
+        let bytes = bytes.get_mut(..self.tuple_size())?;
+        meta.take(self.offset(), |piece| sum.update(piece))?;
+        meta.copy_to(bytes)?;
+        meta.take(self.meta_size - self.offset() - self.tuple_size(), |_| ())?;
+        Some((sum.finish(), tuple::load(bytes)))
     }
 }
 
-/// Lengths are checked before the first byte is taken.
-const SHORT: Error = Error::Invalid(c"blocks: shorter than their number says");
+/// One segment.
+fn one<T>(segment: T) -> impl Iterator<Item = T> {
+    once(segment)
+}

@@ -2,9 +2,9 @@
 //!
 //! From the first byte on: guard, 16 bits of application tag, then the storage and reference space
 //! with the storage tag in its high and the reference tag in its low bits (NVM command set
-//! specification, protection information formats).
+//! specification, protection information formats). In a word, the last byte is the lowest.
 
-use crate::geometry::{Checks, PiType, Protection, mask};
+use crate::geometry::{Checks, Guard, PiType, Protection, Tags, mask};
 
 /// The fields of a tuple.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,9 +23,8 @@ pub struct Tuple {
 pub(crate) const MAX: usize = 16;
 
 impl Tuple {
-    /// Reads the tuple at the start of `bytes`, which hold at least `guard.tuple_size()`.
-    pub(crate) fn decode(p: &Protection, bytes: &[u8; MAX]) -> Self {
-        let word = u128::from_be_bytes(*bytes) >> unused_bits(p);
+    /// The fields of a word.
+    pub(super) fn from_word(p: &Protection, word: u128) -> Self {
         let space = p.guard.space_bits();
         let low64 = |value: u128| (value & mask(64)) as u64;
         Tuple {
@@ -36,24 +35,17 @@ impl Tuple {
         }
     }
 
-    /// The bytes of the tuple, left aligned; fields wider than their place lose their high bits.
-    pub(crate) fn encode(&self, p: &Protection) -> [u8; MAX] {
+    /// The word of the fields; those wider than their place lose their high bits.
+    pub(super) fn word(&self, p: &Protection) -> u128 {
         let space = p.guard.space_bits();
-        let fields = (u128::from(self.guard) & mask(p.guard.bits())) << (space + 16)
+        (u128::from(self.guard) & mask(p.guard.bits())) << (space + 16)
             | u128::from(self.app) << space
             | (u128::from(self.storage) & mask(p.storage_bits.into())) << p.ref_bits()
-            | self.reference & mask(p.ref_bits());
-        (fields << unused_bits(p)).to_be_bytes()
+            | self.reference & mask(p.ref_bits())
     }
 
-    /// Whether the tuple switches its own checks off: application tag ffffh, and for type 3 all
-    /// bits of the reference tag set too.
-    pub(crate) fn is_escape(&self, p: &Protection) -> bool {
-        self.app == 0xffff && (p.pi_type != PiType::Type3 || self.reference == mask(p.ref_bits()))
-    }
-
-    /// The bytes in which `fields` lie, as ones.
-    pub(crate) fn field_mask(p: &Protection, fields: Checks) -> [u8; MAX] {
+    /// Ones where `fields` lie.
+    pub(super) fn field_mask(p: &Protection, fields: Checks) -> u128 {
         let ones = |field: Checks| if fields.contains(field) { u128::MAX } else { 0 };
         Tuple {
             guard: ones(Checks::GUARD) as u64,
@@ -61,19 +53,81 @@ impl Tuple {
             storage: ones(Checks::STORAGE) as u64,
             reference: ones(Checks::REF),
         }
-        .encode(p)
+        .word(p)
+    }
+
+    /// Whether the tuple switches its own checks off: application tag ffffh, and for type 3 all
+    /// bits of the reference tag set too.
+    pub(super) fn is_escape(&self, p: &Protection) -> bool {
+        self.app == 0xffff && (p.pi_type != PiType::Type3 || self.reference == mask(p.ref_bits()))
     }
 }
 
-/// Bits by which a tuple is smaller than [`MAX`] bytes.
-fn unused_bits(p: &Protection) -> u32 {
-    128 - p.guard.space_bits() - 16 - p.guard.bits()
+/// The word in the bytes of a tuple, which are 8 or 16.
+pub(super) fn load(bytes: &[u8]) -> u128 {
+    if let Ok(bytes) = bytes.try_into() {
+        u64::from_be_bytes(bytes).into()
+    } else {
+        bytes.try_into().map_or(0, u128::from_be_bytes)
+    }
+}
+
+/// Puts a word into the bytes of a tuple.
+pub(super) fn store(bytes: &mut [u8], word: u128) {
+    if let Ok(bytes) = <&mut [u8; 8]>::try_from(&mut *bytes) {
+        *bytes = ((word & mask(64)) as u64).to_be_bytes();
+    } else if let Ok(bytes) = <&mut [u8; 16]>::try_from(bytes) {
+        *bytes = word.to_be_bytes();
+    }
+}
+
+/// The words of consecutive blocks with given tags.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Words {
+    guard: Guard,
+    /// Application and storage tag.
+    fixed: u128,
+    first: u128,
+    step: u128,
+    ref_mask: u128,
+}
+
+impl Words {
+    pub(super) fn new(p: &Protection, tags: &Tags) -> Self {
+        let fixed = Tuple {
+            app: tags.app,
+            storage: tags.storage,
+            ..Tuple::default()
+        };
+        Words {
+            guard: p.guard,
+            fixed: fixed.word(p),
+            first: tags.reference,
+            // The reference tag of type 3 is opaque.
+            step: if p.pi_type == PiType::Type3 { 0 } else { 1 },
+            ref_mask: mask(p.ref_bits()),
+        }
+    }
+
+    /// The reference tag of a block.
+    pub(super) fn reference(&self, block: u64) -> u128 {
+        self.first.wrapping_add(u128::from(block) * self.step) & self.ref_mask
+    }
+
+    /// The word of a block with this guard.
+    pub(super) fn word(&self, guard: u64, block: u64) -> u128 {
+        let guard = match self.guard {
+            Guard::T10Dif | Guard::Ip => u128::from(guard << 48),
+            Guard::Crc32c => u128::from(guard) << 96,
+            Guard::Crc64 => u128::from(guard) << 64,
+        };
+        guard | self.fixed | self.reference(block)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::Guard;
 
     fn p(guard: Guard, storage_bits: u8) -> Protection {
         Protection {
@@ -84,6 +138,13 @@ mod tests {
         }
     }
 
+    fn bytes<const N: usize>(p: &Protection, t: &Tuple) -> [u8; N] {
+        let mut bytes = [0; N];
+        store(&mut bytes, t.word(p));
+        assert_eq!(Tuple::from_word(p, load(&bytes)), *t);
+        bytes
+    }
+
     #[test]
     fn fields_lie_where_the_specification_puts_them() {
         let t = Tuple {
@@ -92,8 +153,8 @@ mod tests {
             storage: 0,
             reference: 0x5566_7788,
         };
-        let bytes = t.encode(&p(Guard::T10Dif, 0));
-        assert_eq!(bytes[..8], [0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88]);
+        let expected = [0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88];
+        assert_eq!(bytes::<8>(&p(Guard::T10Dif, 0), &t), expected);
 
         let t = Tuple {
             guard: 0x1122_3344,
@@ -101,11 +162,10 @@ mod tests {
             storage: 0xabcd,
             reference: 0x77,
         };
-        let bytes = t.encode(&p(Guard::Crc32c, 16));
         let expected = [
             0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0xab, 0xcd, 0, 0, 0, 0, 0, 0, 0, 0x77,
         ];
-        assert_eq!(bytes, expected);
+        assert_eq!(bytes::<16>(&p(Guard::Crc32c, 16), &t), expected);
 
         let guard = 0x1122_3344_5566_7788;
         let t = Tuple {
@@ -114,16 +174,15 @@ mod tests {
             storage: 0x5,
             reference: 0xbbb_ccdd_eeff,
         };
-        let bytes = t.encode(&p(Guard::Crc64, 4));
         let expected = [
             0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0x5b, 0xbb, 0xcc, 0xdd,
             0xee, 0xff,
         ];
-        assert_eq!(bytes, expected);
+        assert_eq!(bytes::<16>(&p(Guard::Crc64, 4), &t), expected);
     }
 
     #[test]
-    fn decode_is_the_inverse_of_encode() {
+    fn words_of_blocks_are_those_of_their_fields() {
         for (guard, widths) in [
             (Guard::T10Dif, 0..=32),
             (Guard::Ip, 0..=0),
@@ -138,7 +197,14 @@ mod tests {
                     storage: (mask(storage_bits.into()) & 0xc3c3_c3c3_c3c3_c3c3) as u64,
                     reference: mask(p.ref_bits()) & 0x5a5a_1111_2222_3333_4444,
                 };
-                assert_eq!(Tuple::decode(&p, &t.encode(&p)), t, "{p:?}");
+                assert_eq!(Tuple::from_word(&p, t.word(&p)), t, "{p:?}");
+                let tags = Tags {
+                    app: t.app,
+                    storage: t.storage,
+                    reference: t.reference.wrapping_sub(3),
+                    ..Tags::default()
+                };
+                assert_eq!(Words::new(&p, &tags).word(t.guard, 3), t.word(&p), "{p:?}");
             }
         }
     }

@@ -1,4 +1,7 @@
 //! Bytes that lie scattered over segments, taken in order. Segments may end anywhere.
+//!
+//! Most callers have one long segment: [`Reader::whole`] says how many blocks lie in one piece, so that
+//! those can be had at once. What is cut by the end of a segment is taken piece by piece.
 
 use std::mem::take;
 
@@ -13,17 +16,49 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Reader<'a, I> {
         Reader { head: &[], rest }
     }
 
+    /// How many times `len` bytes lie ahead in one piece.
+    pub(crate) fn whole(&mut self, len: usize) -> usize {
+        self.refill();
+        self.head.len().checked_div(len).unwrap_or(usize::MAX)
+    }
+
+    /// The next `len` bytes, known to lie in one piece.
+    pub(crate) fn run(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (run, tail) = self.head.split_at_checked(len)?;
+        self.head = tail;
+        Some(run)
+    }
+
     /// Shows the next `n` bytes to `sink`, piece by piece. `None`: there are not so many.
-    pub(crate) fn take(&mut self, mut n: usize, mut sink: impl FnMut(&[u8])) -> Option<()> {
+    pub(crate) fn take(&mut self, mut n: usize, mut sink: impl FnMut(&'a [u8])) -> Option<()> {
         loop {
-            if let Some((piece, tail)) = self.head.split_at_checked(n) {
+            if let Some(piece) = self.run(n) {
                 sink(piece);
-                self.head = tail;
                 return Some(());
             }
             n -= self.head.len();
-            sink(self.head);
+            sink(take(&mut self.head));
             self.head = self.rest.next()?;
+        }
+    }
+
+    /// Fills a buffer with the next bytes.
+    pub(crate) fn copy_to(&mut self, buffer: &mut [u8]) -> Option<()> {
+        let (n, mut place) = (buffer.len(), buffer);
+        self.take(n, |piece| {
+            if let Some((to, left)) = take(&mut place).split_at_mut_checked(piece.len()) {
+                to.copy_from_slice(piece);
+                place = left;
+            }
+        })
+    }
+
+    fn refill(&mut self) {
+        while self.head.is_empty() {
+            match self.rest.next() {
+                Some(next) => self.head = next,
+                None => return,
+            }
         }
     }
 }
@@ -42,19 +77,41 @@ impl<'a, I: Iterator<Item = &'a mut [u8]>> Writer<'a, I> {
         }
     }
 
+    /// As [`Reader::whole`].
+    pub(crate) fn whole(&mut self, len: usize) -> usize {
+        self.refill();
+        self.head.len().checked_div(len).unwrap_or(usize::MAX)
+    }
+
+    /// As [`Reader::run`].
+    pub(crate) fn run(&mut self, len: usize) -> Option<&'a mut [u8]> {
+        if len > self.head.len() {
+            return None;
+        }
+        let (run, tail) = take(&mut self.head).split_at_mut_checked(len)?;
+        self.head = tail;
+        Some(run)
+    }
+
     /// Lends the next `n` bytes to `edit`, piece by piece. `None`: there are not so many.
-    pub(crate) fn take(&mut self, mut n: usize, mut edit: impl FnMut(&mut [u8])) -> Option<()> {
+    pub(crate) fn take(&mut self, mut n: usize, mut edit: impl FnMut(&'a mut [u8])) -> Option<()> {
         loop {
-            let head = take(&mut self.head);
-            if n <= head.len() {
-                let (piece, tail) = head.split_at_mut_checked(n)?;
+            if let Some(piece) = self.run(n) {
                 edit(piece);
-                self.head = tail;
                 return Some(());
             }
-            n -= head.len();
-            edit(head);
+            n -= self.head.len();
+            edit(take(&mut self.head));
             self.head = self.rest.next()?;
+        }
+    }
+
+    fn refill(&mut self) {
+        while self.head.is_empty() {
+            match self.rest.next() {
+                Some(next) => self.head = next,
+                None => return,
+            }
         }
     }
 }
@@ -85,19 +142,35 @@ mod tests {
     }
 
     #[test]
+    fn whole_blocks_lie_in_one_piece() {
+        let mut reader = Reader::new(SEGMENTS.into_iter());
+        assert_eq!((reader.whole(2), reader.whole(3)), (1, 0));
+        assert_eq!(reader.run(2), Some(&b"ab"[..]));
+        assert_eq!((reader.whole(2), reader.whole(6)), (2, 0));
+        assert_eq!(reader.run(6), None);
+        assert_eq!(reader.run(4), Some(&b"cdef"[..]));
+        let mut rest = [0; 4];
+        assert!(reader.copy_to(&mut rest).is_some());
+        assert_eq!(&rest, b"ghij");
+        assert_eq!(reader.whole(1), 0);
+        assert!(reader.copy_to(&mut rest).is_none());
+    }
+
+    #[test]
     fn writes_land_in_order() {
         let mut segments = SEGMENTS.map(<[u8]>::to_vec);
         let mut writer = Writer::new(segments.iter_mut().map(Vec::as_mut_slice));
         let mut next = b'0';
-        for n in [3, 0, 4, 3] {
-            let edit = |piece: &mut [u8]| {
-                for byte in piece {
-                    *byte = next;
-                    next += 1;
-                }
-            };
-            assert!(writer.take(n, edit).is_some());
-        }
+        let mut edit = |piece: &mut [u8]| {
+            for byte in piece {
+                *byte = next;
+                next += 1;
+            }
+        };
+        assert!(writer.take(3, &mut edit).is_some());
+        assert_eq!((writer.whole(4), writer.whole(5)), (1, 0));
+        edit(writer.run(4).unwrap());
+        assert!(writer.take(3, &mut edit).is_some());
         assert!(writer.take(1, |_| ()).is_none());
         assert_eq!(segments.concat(), b"0123456789");
     }

@@ -11,12 +11,17 @@ pub struct Sum {
 }
 
 impl Sum {
-    /// Goes on where a checksum of an even number of bytes stopped.
-    pub const fn resume(checksum: u16) -> Self {
+    /// Goes on where a checksum stopped; `odd`: after an odd number of bytes.
+    pub const fn resume(checksum: u16, odd: bool) -> Self {
         Sum {
             sum: !checksum,
-            odd: false,
+            odd,
         }
+    }
+
+    /// Whether an odd number of bytes went in.
+    pub const fn is_odd(&self) -> bool {
+        self.odd
     }
 
     /// Adds bytes.
@@ -59,7 +64,7 @@ impl Sum {
 
 /// Goes on from `checksum`, that of an even number of bytes; start with ffffh.
 pub fn update(checksum: u16, bytes: &[u8]) -> u16 {
-    let mut sum = Sum::resume(checksum);
+    let mut sum = Sum::resume(checksum, false);
     sum.update(bytes);
     sum.finish()
 }

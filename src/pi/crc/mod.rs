@@ -26,6 +26,24 @@ impl Sum {
         }
     }
 
+    /// As plain words: the checksum so far, and whether it stopped in the middle of a 16-bit word.
+    pub(crate) fn save(self) -> (u64, bool) {
+        match self {
+            Sum::Ip(sum) => (sum.finish().into(), sum.is_odd()),
+            other => (other.finish(), false),
+        }
+    }
+
+    /// The inverse of [`save`](Self::save).
+    pub(crate) fn restore(guard: Guard, sum: u64, odd: bool) -> Self {
+        match guard {
+            Guard::T10Dif => Sum::T10Dif(sum as u16),
+            Guard::Ip => Sum::Ip(ip::Sum::resume(sum as u16, odd)),
+            Guard::Crc32c => Sum::Crc32c(sum as u32),
+            Guard::Crc64 => Sum::Crc64(sum),
+        }
+    }
+
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         match self {
             Sum::T10Dif(crc) => *crc = crc16_t10dif::update(*crc, bytes),
@@ -43,6 +61,47 @@ impl Sum {
             Sum::Crc64(crc) => crc,
         }
     }
+}
+
+/// The checksum of `before` gone on with over `more`. Goes on after an even number of bytes.
+pub(crate) fn resume(guard: Guard, before: u64, more: &[u8]) -> u64 {
+    if more.is_empty() {
+        return before;
+    }
+    let mut sum = Sum::restore(guard, before, false);
+    sum.update(more);
+    sum.finish()
+}
+
+/// The checksums of the first `interval` bytes of blocks that lie `stride` bytes apart.
+pub(crate) fn guards(guard: Guard, data: &[u8], interval: usize, stride: usize, out: &mut [u64]) {
+    for (block, out) in data.chunks(stride).zip(out) {
+        let mut sum = Sum::new(guard);
+        sum.update(block.get(..interval).unwrap_or_default());
+        *out = sum.finish();
+    }
+}
+
+/// The same while those bytes are copied to blocks that lie `to_stride` bytes apart.
+pub(crate) fn copy_guards(
+    guard: Guard,
+    from: &[u8],
+    from_stride: usize,
+    to: &mut [u8],
+    to_stride: usize,
+    interval: usize,
+    out: &mut [u64],
+) {
+    for (from, to) in from
+        .chunks(from_stride)
+        .zip(to.chunks_mut(to_stride))
+        .take(out.len())
+    {
+        if let (Some(from), Some(to)) = (from.get(..interval), to.get_mut(..interval)) {
+            to.copy_from_slice(from);
+        }
+    }
+    guards(guard, from, interval, from_stride, out);
 }
 
 /// The 4 KiB test vectors of the NVM command set specification: bytes all 00h, all FFh, counting up

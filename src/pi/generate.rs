@@ -1,0 +1,266 @@
+//! Making tuples, with and without copying the data.
+
+use super::crc::{self, Sum};
+use super::tuple::{Tuple, Words};
+use super::walk::{Reader, Writer};
+use super::{BATCH, BlocksMut, Pi, SHORT, one};
+use crate::error::Result;
+use crate::geometry::Tags;
+
+impl Pi {
+    /// Writes the tuple of every block, but for the fields in `tags.keep`. Metadata beside the tuple
+    /// is input: what lies before it is under the guard.
+    pub fn generate(&self, tags: &Tags, blocks: BlocksMut<'_>) -> Result<()> {
+        match blocks {
+            BlocksMut::Separate { data, meta } => {
+                self.check_layout(false)?;
+                let count = self.count(data.len(), meta.len())?;
+                self.generate_separate(tags, count, one(data), one(meta))
+            }
+            BlocksMut::Interleaved(both) => {
+                self.check_layout(true)?;
+                let count = self.count(both.len(), 0)?;
+                self.generate_interleaved(tags, count, one(both))
+            }
+        }
+    }
+
+    /// The same for scattered data and metadata.
+    pub(crate) fn generate_separate<'d, 'm>(
+        &self,
+        tags: &Tags,
+        count: u64,
+        data: impl Iterator<Item = &'d [u8]>,
+        meta: impl Iterator<Item = &'m mut [u8]>,
+    ) -> Result<()> {
+        let mut maker = Maker::new(self, tags, 0)?;
+        maker.separate(count, &mut Reader::new(data), &mut Writer::new(meta))
+    }
+
+    /// The same for scattered blocks whose metadata follows their data.
+    pub(crate) fn generate_interleaved<'a>(
+        &self,
+        tags: &Tags,
+        count: u64,
+        both: impl Iterator<Item = &'a mut [u8]>,
+    ) -> Result<()> {
+        Maker::new(self, tags, 0)?.interleaved(count, &mut Writer::new(both))
+    }
+
+    /// Copies bare data to where it is protected, in the same pass.
+    pub(crate) fn copy_generate_separate<'b, 'd, 'm>(
+        &self,
+        tags: &Tags,
+        count: u64,
+        bare: impl Iterator<Item = &'b [u8]>,
+        data: impl Iterator<Item = &'d mut [u8]>,
+        meta: impl Iterator<Item = &'m mut [u8]>,
+    ) -> Result<()> {
+        let mut maker = Maker::new(self, tags, 0)?;
+        let mut bare = Reader::new(bare);
+        let (mut data, mut meta) = (Writer::new(data), Writer::new(meta));
+        while maker.block < count {
+            let n = bare.whole(self.interval).min(data.whole(self.interval));
+            match batch(n.min(meta.whole(self.meta_size)), count - maker.block) {
+                0 => {
+                    let sum = self.copy_block(&mut bare, &mut data)?;
+                    maker.scattered(sum, &mut meta)?;
+                }
+                n => {
+                    let from = bare.run(n * self.interval).ok_or(SHORT)?;
+                    let to = data.run(n * self.interval).ok_or(SHORT)?;
+                    let meta = meta.run(n * self.meta_size).ok_or(SHORT)?;
+                    let mut guards = [0; BATCH];
+                    let guards = guards.get_mut(..n).ok_or(SHORT)?;
+                    let (interval, guard) = (self.interval, self.protection.guard);
+                    crc::copy_guards(guard, from, interval, to, interval, interval, guards);
+                    maker.apart(guards, meta)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The same into blocks whose metadata follows their data (insert).
+    pub(crate) fn copy_generate_interleaved<'b, 'a>(
+        &self,
+        tags: &Tags,
+        count: u64,
+        bare: impl Iterator<Item = &'b [u8]>,
+        both: impl Iterator<Item = &'a mut [u8]>,
+    ) -> Result<()> {
+        let mut maker = Maker::new(self, tags, 0)?;
+        let (mut bare, mut both) = (Reader::new(bare), Writer::new(both));
+        while maker.block < count {
+            let n = bare.whole(self.interval).min(both.whole(self.stride()));
+            match batch(n, count - maker.block) {
+                0 => {
+                    let sum = self.copy_block(&mut bare, &mut both)?;
+                    maker.scattered(sum, &mut both)?;
+                }
+                n => {
+                    let from = bare.run(n * self.interval).ok_or(SHORT)?;
+                    let to = both.run(n * self.stride()).ok_or(SHORT)?;
+                    let mut guards = [0; BATCH];
+                    let guards = guards.get_mut(..n).ok_or(SHORT)?;
+                    let (interval, stride) = (self.interval, self.stride());
+                    let guard = self.protection.guard;
+                    crc::copy_guards(guard, from, interval, to, stride, interval, guards);
+                    maker.behind(guards, to)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One block's data from segments to segments.
+    fn copy_block<'b, 'd>(
+        &self,
+        bare: &mut Reader<'b, impl Iterator<Item = &'b [u8]>>,
+        data: &mut Writer<'d, impl Iterator<Item = &'d mut [u8]>>,
+    ) -> Result<Sum> {
+        let mut sum = Sum::new(self.protection.guard);
+        let mut whole = Some(());
+        data.take(self.interval, |piece| {
+            whole = whole.and(bare.copy_to(piece));
+            sum.update(piece);
+        })
+        .and(whole)
+        .ok_or(SHORT)?;
+        Ok(sum)
+    }
+}
+
+/// Blocks to do at once.
+pub(super) fn batch(in_one_piece: usize, left: u64) -> usize {
+    in_one_piece
+        .min(BATCH)
+        .min(usize::try_from(left).unwrap_or(BATCH))
+}
+
+/// Puts tuples where they belong, block after block.
+pub(super) struct Maker<'p> {
+    pi: &'p Pi,
+    words: Words,
+    /// Ones where fields are left as they are.
+    keep: u128,
+    /// The next block.
+    pub(super) block: u64,
+}
+
+impl<'p> Maker<'p> {
+    pub(super) fn new(pi: &'p Pi, tags: &Tags, block: u64) -> Result<Self> {
+        pi.check_storage(tags)?;
+        let words = Words::new(&pi.protection, tags);
+        Ok(Maker {
+            pi,
+            words,
+            keep: Tuple::field_mask(&pi.protection, tags.keep),
+            block,
+        })
+    }
+
+    /// `count` more blocks whose data and metadata lie apart.
+    pub(super) fn separate<'d, 'm>(
+        &mut self,
+        count: u64,
+        data: &mut Reader<'d, impl Iterator<Item = &'d [u8]>>,
+        meta: &mut Writer<'m, impl Iterator<Item = &'m mut [u8]>>,
+    ) -> Result<()> {
+        let Pi {
+            interval,
+            meta_size,
+            ..
+        } = *self.pi;
+        let end = self.block.saturating_add(count);
+        while self.block < end {
+            let n = data.whole(interval).min(meta.whole(meta_size));
+            match batch(n, end - self.block) {
+                0 => {
+                    let mut sum = Sum::new(self.pi.protection.guard);
+                    data.take(interval, |piece| sum.update(piece))
+                        .ok_or(SHORT)?;
+                    self.scattered(sum, meta)?;
+                }
+                n => {
+                    let data = data.run(n * interval).ok_or(SHORT)?;
+                    let meta = meta.run(n * meta_size).ok_or(SHORT)?;
+                    let mut guards = [0; BATCH];
+                    let guards = guards.get_mut(..n).ok_or(SHORT)?;
+                    crc::guards(self.pi.protection.guard, data, interval, interval, guards);
+                    self.apart(guards, meta)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `count` more blocks whose metadata follows their data.
+    pub(super) fn interleaved<'a>(
+        &mut self,
+        count: u64,
+        both: &mut Writer<'a, impl Iterator<Item = &'a mut [u8]>>,
+    ) -> Result<()> {
+        let (interval, stride) = (self.pi.interval, self.pi.stride());
+        let end = self.block.saturating_add(count);
+        while self.block < end {
+            match batch(both.whole(stride), end - self.block) {
+                0 => {
+                    let mut sum = Sum::new(self.pi.protection.guard);
+                    both.take(interval, |piece| sum.update(piece))
+                        .ok_or(SHORT)?;
+                    self.scattered(sum, both)?;
+                }
+                n => {
+                    let run = both.run(n * stride).ok_or(SHORT)?;
+                    let mut guards = [0; BATCH];
+                    let guards = guards.get_mut(..n).ok_or(SHORT)?;
+                    crc::guards(self.pi.protection.guard, run, interval, stride, guards);
+                    self.behind(guards, run)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The word of the next block, whose fields to keep are those of `old`.
+    pub(super) fn word(&self, guard: u64, old: u128) -> u128 {
+        (self.words.word(guard, self.block) & !self.keep) | (old & self.keep)
+    }
+
+    /// The next blocks' tuples into their metadata.
+    fn apart(&mut self, guards: &[u64], meta: &mut [u8]) -> Result<()> {
+        for (meta, guard) in meta.chunks_exact_mut(self.pi.meta_size).zip(guards) {
+            self.whole(*guard, meta)?;
+        }
+        Ok(())
+    }
+
+    /// The next blocks' tuples behind their data.
+    fn behind(&mut self, guards: &[u64], both: &mut [u8]) -> Result<()> {
+        for (block, guard) in both.chunks_exact_mut(self.pi.stride()).zip(guards) {
+            self.whole(*guard, block.get_mut(self.pi.interval..).ok_or(SHORT)?)?;
+        }
+        Ok(())
+    }
+
+    fn whole(&mut self, guard: u64, meta: &mut [u8]) -> Result<()> {
+        self.pi
+            .edit_meta(guard, meta, |guard, old| self.word(guard, old))
+            .ok_or(SHORT)?;
+        self.block = self.block.wrapping_add(1);
+        Ok(())
+    }
+
+    /// The next block's tuple, wherever segments end.
+    pub(super) fn scattered<'a>(
+        &mut self,
+        sum: Sum,
+        meta: &mut Writer<'a, impl Iterator<Item = &'a mut [u8]>>,
+    ) -> Result<()> {
+        let edit = |guard, old| self.word(guard, old);
+        self.pi.edit_scattered_meta(sum, meta, edit).ok_or(SHORT)?;
+        self.block = self.block.wrapping_add(1);
+        Ok(())
+    }
+}
