@@ -4,7 +4,8 @@
  * information (PI). Generated from src/capi/; liburing-ext(7) is the way in.
  *
  * Returns   0 or -errno unless a function says otherwise; errno is never set. Any function may answer
- *           -EINVAL: NULL, an unknown flag, a wrong `size`, a reserved member that is not zero.
+ *           -EINVAL: NULL, an unknown flag, a wrong `size`, a reserved member that is not zero; and
+ *           -E2BIG: a member beyond what this library knows is not zero.
  * Units     bytes, unless a name says block or lba. Offsets count from the start of the target (a
  *           partition's own start). A block is one protection interval.
  * Structs   that start with `size`: set it to sizeof, zero the rest. Those without never change. Members
@@ -90,8 +91,7 @@ struct urx_pi_format {
 /** Tag values, in host byte order. */
 struct urx_tags {
 	uint32_t checks; /* URX_CHECK_ to make, never more than the format has; 0: none */
-	/** URX_CHECK_ whose fields urx_pi_generate() leaves as they are; else not looked at */
-	uint32_t keep;
+	uint32_t keep; /* URX_CHECK_ whose fields are left as they are by what writes tuples */
 	uint16_t app; /* application tag */
 	uint16_t app_ignore; /* bits of it that are not compared; 0: compare all */
 	uint16_t ref_hi; /* bits 64..79 of ref, 32-bit guard only */
@@ -104,7 +104,7 @@ struct urx_tags {
 
 #define URX_ERROR_BLOCK 1u /* urx_pi_error.flags: block and lba are known. */
 #define URX_ERROR_VALUES 2u /* urx_pi_error.flags: expected and actual are known. */
-/** urx_pi_error.flags: what the caller wrote was right when looked at again; it was damaged on its way. */
+/** urx_pi_error.flags: what was written is right when looked at again: it was damaged on its way. */
 #define URX_ERROR_IN_TRANSIT 4u
 
 /** One failed check. */
@@ -157,7 +157,7 @@ struct urx_pi_tuple {
 
 /**
  * Validates a format with a tuple. -EINVAL, and *why (may be NULL) is a sentence that begins with the
- * name of the wrong member.
+ * name of the wrong member, if it is one.
  */
 int urx_pi_init(struct urx_pi *pi, const struct urx_pi_format *format,
 		const char **why) URX_NOEXCEPT;
@@ -213,7 +213,7 @@ struct urx_pi_vec {
 	const struct iovec *meta; /* meta_size a block at least; NULL and 0 when interleaved */
 	uint32_t data_cnt; /* pieces of data */
 	uint32_t meta_cnt; /* pieces of metadata */
-	/** verification: for each block, which of tags->checks to make; NULL: all */
+	/** for each block, which of the checks asked for to make; NULL: all */
 	const uint8_t *checks;
 };
 
@@ -435,7 +435,7 @@ struct urx_target; /* one open device or file; threads may share it */
 #define URX_INFO_DIRECT 2u /* urx_target_info.flags: open with O_DIRECT. */
 /** urx_target_info.flags: the kernel handles the metadata, so a PI attribute can carry it. */
 #define URX_INFO_ATTR 4u
-/** urx_target_info.flags: there is metadata, but who asked may not know how it looks. */
+/** urx_target_info.flags: who asked may not know how the metadata looks, or whether there is any. */
 #define URX_INFO_HIDDEN 8u
 
 /** How to open a target. */
@@ -456,7 +456,7 @@ struct urx_target_info {
 	uint32_t data_align; /* required alignment of data; metadata: 4 */
 	uint64_t bytes; /* data bytes */
 	uint64_t start; /* byte of its device at which a partition starts */
-	/** meta_size 0: no metadata; interval 0: a regular file, which has no blocks */
+	/** meta_size 0: no metadata, but see URX_INFO_HIDDEN; interval 0: a regular file, without blocks */
 	struct urx_pi_format format;
 	uint32_t max_command; /* bytes of the largest single command; 0: not known */
 	uint32_t max_append; /* bytes of the largest zone append; 0: not zoned */
@@ -468,8 +468,8 @@ struct urx_target_info {
 
 /**
  * Opens a device or file and learns its format and limits. Asks for no privilege that the kernel does not
- * ask for. opts may be NULL: for reading, with O_DIRECT. -EOPNOTSUPP: neither a block device, an NVMe
- * character device nor a regular file; else the errno of open(2).
+ * ask for. opts may be NULL: for reading, with O_DIRECT (a file system without it gives a buffered file).
+ * -EOPNOTSUPP: neither a block device, an NVMe namespace nor a regular file; else the errno of open(2).
  */
 int urx_target_open(struct urx_target **target, const char *path,
 		const struct urx_target_opts *opts) URX_NOEXCEPT;

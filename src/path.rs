@@ -68,6 +68,11 @@ pub fn attribute_request(
             c"the PI attribute compares all bits of the application tag",
         ));
     }
+    if tags.storage != 0 || tags.reference >> 64 != 0 {
+        return Err(Error::Invalid(
+            c"tags: storage and ref_hi have no place in the PI attribute",
+        ));
+    }
     if !format.checks().contains(tags.checks) {
         let by_device = facts
             .layout

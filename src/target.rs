@@ -31,10 +31,9 @@ impl Target {
     /// Opens a path: block devices and files with `O_DIRECT` unless `options.buffered`. A file
     /// system that has no direct I/O gets a buffered file, see [`Mode::direct`].
     pub fn open(path: &Path, options: Options) -> Result<Self> {
-        let kind = std::fs::metadata(path)?.file_type();
-        if !(kind.is_block_device() || kind.is_char_device() || kind.is_file()) {
-            return Err(probe::NOT_A_TARGET); // before open(2), which waits on a FIFO
-        }
+        let stat = std::fs::metadata(path)?;
+        probe::check_kind(&stat)?;
+        let kind = stat.file_type();
         let open = |flags| {
             let mut how = OpenOptions::new();
             how.read(true)

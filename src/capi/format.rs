@@ -78,7 +78,7 @@ const _: () = assert!(size_of::<urx_pi_format>() == 40);
 pub struct urx_tags {
     /// URX_CHECK_ to make, never more than the format has; 0: none
     pub checks: u32,
-    /// URX_CHECK_ whose fields urx_pi_generate() leaves as they are; else not looked at
+    /// URX_CHECK_ whose fields are left as they are by what writes tuples
     pub keep: u32,
     /// application tag
     pub app: u16,
@@ -103,7 +103,7 @@ const _: () = assert!(size_of::<urx_tags>() == 40);
 pub const URX_ERROR_BLOCK: u32 = 1;
 /// urx_pi_error.flags: expected and actual are known.
 pub const URX_ERROR_VALUES: u32 = 2;
-/// urx_pi_error.flags: what the caller wrote was right when looked at again; it was damaged on its way.
+/// urx_pi_error.flags: what was written is right when looked at again: it was damaged on its way.
 pub const URX_ERROR_IN_TRANSIT: u32 = 4;
 
 /// One failed check.

@@ -24,9 +24,9 @@ pub mod format;
 
 pub mod pi;
 
-pub mod piv;
+pub mod pi_vec;
 
-pub mod stream;
+pub mod pi_stream;
 
 pub mod prep;
 

@@ -121,7 +121,7 @@ unsafe impl Plain for urx_pi_tuple {}
 const _: () = assert!(size_of::<urx_pi_tuple>() == 32);
 
 /// Validates a format with a tuple. -EINVAL, and *why (may be NULL) is a sentence that begins with the
-/// name of the wrong member.
+/// name of the wrong member, if it is one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_pi_init(
     pi: *mut urx_pi,

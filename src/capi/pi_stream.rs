@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use super::boundary::{Plain, guard, read, write};
 use super::format::urx_tags;
 use super::pi::{urx_pi, urx_pi_report};
-use super::piv::{Vec, urx_pi_vec};
+use super::pi_vec::{Vec, urx_pi_vec};
 use super::report::Found;
 use crate::error::{Error, Result};
 use crate::pi::{Pi, State, Stream, Sum};

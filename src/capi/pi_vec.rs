@@ -23,7 +23,7 @@ pub struct urx_pi_vec {
     pub data_cnt: u32,
     /// pieces of metadata
     pub meta_cnt: u32,
-    /// verification: for each block, which of tags->checks to make; NULL: all
+    /// for each block, which of the checks asked for to make; NULL: all
     pub checks: *const u8,
 }
 // SAFETY: integers and raw pointers, 32 bytes without padding.

@@ -66,7 +66,7 @@ pub const URX_INFO_WRITABLE: u32 = 1;
 pub const URX_INFO_DIRECT: u32 = 2;
 /// urx_target_info.flags: the kernel handles the metadata, so a PI attribute can carry it.
 pub const URX_INFO_ATTR: u32 = 4;
-/// urx_target_info.flags: there is metadata, but who asked may not know how it looks.
+/// urx_target_info.flags: who asked may not know how the metadata looks, or whether there is any.
 pub const URX_INFO_HIDDEN: u32 = 8;
 
 /// How to open a target.
@@ -110,7 +110,7 @@ pub struct urx_target_info {
     pub bytes: u64,
     /// byte of its device at which a partition starts
     pub start: u64,
-    /// meta_size 0: no metadata; interval 0: a regular file, which has no blocks
+    /// meta_size 0: no metadata, but see URX_INFO_HIDDEN; interval 0: a regular file, without blocks
     pub format: urx_pi_format,
     /// bytes of the largest single command; 0: not known
     pub max_command: u32,
@@ -134,8 +134,8 @@ unsafe impl Sized for urx_target_info {
 const _: () = assert!(size_of::<urx_target_info>() == 176);
 
 /// Opens a device or file and learns its format and limits. Asks for no privilege that the kernel does not
-/// ask for. opts may be NULL: for reading, with O_DIRECT. -EOPNOTSUPP: neither a block device, an NVMe
-/// character device nor a regular file; else the errno of open(2).
+/// ask for. opts may be NULL: for reading, with O_DIRECT (a file system without it gives a buffered file).
+/// -EOPNOTSUPP: neither a block device, an NVMe namespace nor a regular file; else the errno of open(2).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_target_open(
     target: *mut *mut urx_target,

@@ -8,7 +8,7 @@ mod identify;
 mod lbmd;
 mod sysfs;
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
@@ -76,7 +76,7 @@ pub struct Layout {
     pub type_source: Source,
     /// The part that the kernel itself handles, which is what a PI attribute can carry.
     pub attribute: Option<Format>,
-    /// The device has metadata but nobody may tell us how it looks.
+    /// Nobody may tell us how the metadata looks, or whether there is any.
     pub hidden: bool,
 }
 
@@ -119,9 +119,20 @@ pub struct Facts {
     pub zones: Known<Zones>,
 }
 
-/// The answer to directories, sockets, pipes.
-pub(crate) const NOT_A_TARGET: Error =
-    Error::Unsupported(c"target: neither a device nor a regular file");
+const NOT_A_TARGET: Error =
+    Error::Unsupported(c"target: neither a block device, an NVMe namespace nor a regular file");
+
+/// Refuses what no target can be made of, before it is opened: open(2) waits on a FIFO, and opening
+/// the character device of a watchdog starts it.
+pub(crate) fn check_kind(stat: &Metadata) -> Result<()> {
+    let kind = stat.file_type();
+    let (major, minor) = (libc::major(stat.rdev()), libc::minor(stat.rdev()));
+    let is_nvme_char = || Disk::of_nvme_char(major, minor).is_some();
+    match kind.is_block_device() || kind.is_file() || kind.is_char_device() && is_nvme_char() {
+        true => Ok(()),
+        false => Err(NOT_A_TARGET),
+    }
+}
 
 /// Learns what an open file is and offers. Changes nothing.
 pub fn probe(file: &File) -> Result<Facts> {
@@ -176,7 +187,13 @@ fn block(file: &File, disk: Option<Disk>) -> Result<Facts> {
             Some(_) => Known::by(Source::Sysfs, start.unwrap_or(0).saturating_mul(SECTOR)),
             None => Known::default(),
         },
-        layout: layout(sys::metadata_cap(fd).ok(), profile, namespace, block_size),
+        layout: layout(
+            sys::metadata_cap(fd).ok(),
+            profile,
+            namespace,
+            nsid.is_some(),
+            block_size,
+        ),
         limits: limits(file, disk.as_ref(), block_size),
         zones: zones(disk.as_ref(), bytes.value),
     })
@@ -197,13 +214,13 @@ fn nvme_char(file: &File, disk: &Disk) -> Result<Facts> {
         bytes,
         start: Known::by(Source::Sysfs, 0),
         // The ioctl is for block devices: a character device never takes the attribute.
-        layout: layout(None, disk.profile(true), namespace, block_size),
+        layout: layout(None, disk.profile(true), namespace, true, block_size),
         limits: limits(file, Some(disk), block_size),
         zones: zones(Some(disk), bytes.value),
     })
 }
 
-fn zonefs(file: &File, stat: &std::fs::Metadata) -> Facts {
+fn zonefs(file: &File, stat: &Metadata) -> Facts {
     let disk = Disk::of_block(libc::major(stat.dev()), libc::minor(stat.dev()));
     let block_size = disk
         .as_ref()
@@ -227,7 +244,7 @@ fn zonefs(file: &File, stat: &std::fs::Metadata) -> Facts {
     }
 }
 
-fn regular(file: &File, stat: &std::fs::Metadata) -> Facts {
+fn regular(file: &File, stat: &Metadata) -> Facts {
     Facts {
         kind: Kind::File,
         nsid: Known::default(),
@@ -251,6 +268,7 @@ fn layout(
     cap: Option<crate::abi::LbmdCap>,
     profile: Profile,
     namespace: Option<Namespace>,
+    is_nvme: bool,
     block_size: Option<u64>,
 ) -> Layout {
     let attribute = cap.and_then(|cap| lbmd::format(&cap).ok().flatten());
@@ -279,7 +297,7 @@ fn layout(
         .flatten()
         .find_map(|k| Some(Known::by(k.source, k.value?)));
     let Some(found) = found else {
-        let hidden = profile == Profile::Unknown;
+        let hidden = profile == Profile::Unknown || (is_nvme && namespace.is_none());
         let source = match cap {
             _ if hidden => Source::None,
             Some(_) => Source::Lbmd,

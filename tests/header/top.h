@@ -4,7 +4,8 @@
  * information (PI). Generated from src/capi/; liburing-ext(7) is the way in.
  *
  * Returns   0 or -errno unless a function says otherwise; errno is never set. Any function may answer
- *           -EINVAL: NULL, an unknown flag, a wrong `size`, a reserved member that is not zero.
+ *           -EINVAL: NULL, an unknown flag, a wrong `size`, a reserved member that is not zero; and
+ *           -E2BIG: a member beyond what this library knows is not zero.
  * Units     bytes, unless a name says block or lba. Offsets count from the start of the target (a
  *           partition's own start). A block is one protection interval.
  * Structs   that start with `size`: set it to sizeof, zero the rest. Those without never change. Members
