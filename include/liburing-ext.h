@@ -467,7 +467,7 @@ struct urx_target_info {
 };
 
 /**
- * Opens a device or file and learns its format and limits. Asks for no privilege that the kernel does not
+ * Opens a device or file and learns its format and limits; *target is NULL on failure. Asks for no privilege that the kernel does not
  * ask for. opts may be NULL: for reading, with O_DIRECT (a file system without it gives a buffered file).
  * -EOPNOTSUPP: neither a block device, an NVMe namespace nor a regular file; else the errno of open(2).
  */

@@ -215,7 +215,7 @@ impl Saved {
         let meta = if pi.interleaved() {
             0
         } else {
-            stream.ending(len) * pi.meta_size()
+            stream.ending(len).saturating_mul(pi.meta_size())
         };
         match piece.meta.bytes == meta as u64 {
             true => Ok((stream, len)),

@@ -186,7 +186,8 @@ pub unsafe extern "C" fn urx_pi_injectv(
         let (in_data, byte, bit) = match r#where {
             URX_INJECT_DATA => (true, bit / 8, bit % 8),
             field => {
-                let field = Checks::from_bits(field).ok_or(Error::Invalid(c"where: unknown"))?;
+                let field = Checks::from_bits(field).filter(|f| f.bits().is_power_of_two());
+                let field = field.ok_or(Error::Invalid(c"where: not one of its values"))?;
                 let (byte, bit) = pi.place(field, bit).ok_or(BEYOND)?;
                 (false, byte as u64, u64::from(bit))
             }

@@ -133,7 +133,7 @@ unsafe impl Sized for urx_target_info {
 }
 const _: () = assert!(size_of::<urx_target_info>() == 176);
 
-/// Opens a device or file and learns its format and limits. Asks for no privilege that the kernel does not
+/// Opens a device or file and learns its format and limits; *target is NULL on failure. Asks for no privilege that the kernel does not
 /// ask for. opts may be NULL: for reading, with O_DIRECT (a file system without it gives a buffered file).
 /// -EOPNOTSUPP: neither a block device, an NVMe namespace nor a regular file; else the errno of open(2).
 #[unsafe(no_mangle)]
@@ -142,13 +142,13 @@ pub unsafe extern "C" fn urx_target_open(
     path: *const c_char,
     opts: *const urx_target_opts,
 ) -> c_int {
-    guard(|| {
+    let make = || {
         // SAFETY: src/capi/mod.rs, as for every pointer of an exported function.
         let (path, options) = unsafe { (text(path)?, options(opts)?) };
-        let path = Path::new(OsStr::from_bytes(path.to_bytes()));
-        // SAFETY: src/capi/mod.rs.
-        unsafe { hand_out(target, || Target::open(path, options)) }
-    })
+        Target::open(Path::new(OsStr::from_bytes(path.to_bytes())), options)
+    };
+    // SAFETY: src/capi/mod.rs.
+    guard(|| unsafe { hand_out(target, make) })
 }
 
 /// The same for what is open already. The target has a descriptor of its own for it: fd may be closed.
@@ -183,7 +183,7 @@ pub unsafe extern "C" fn urx_target_close(target: *mut urx_target) {
     }
 }
 
-/// Makes a target and hands it to the caller, unless he has no place for it.
+/// Makes a target and hands it to the caller, NULL if that fails; unless he has no place for it.
 ///
 /// # Safety
 /// `place` is NULL or valid for a write.
@@ -191,7 +191,7 @@ unsafe fn hand_out(
     place: *mut *mut urx_target,
     make: impl FnOnce() -> Result<Target>,
 ) -> Result<()> {
-    // SAFETY: the caller's. Also finds out about NULL before anything is opened.
+    // SAFETY: the caller's. Finds out about NULL before anything is opened.
     unsafe { write(place, std::ptr::null_mut()) }?;
     let target = Box::into_raw(Box::new(urx_target(make()?)));
     // SAFETY: as above.
