@@ -38,17 +38,9 @@ impl Job {
 
 fn main() -> ExitCode {
     let filter = filter();
-    let wanted = |job: &Job| {
-        filter
-            .as_deref()
-            .is_none_or(|part| job.name().contains(part))
-    };
+    let wanted = |job: &Job| filter.as_deref().is_none_or(|part| job.name().contains(part));
     let places = Places::new().expect("target/capi-tests");
-    let jobs: Vec<Job> = all(&places)
-        .expect("capi-tests")
-        .into_iter()
-        .filter(wanted)
-        .collect();
+    let jobs: Vec<Job> = all(&places).expect("capi-tests").into_iter().filter(wanted).collect();
     let only_build = std::env::var_os("URX_BUILD_ONLY").is_some();
     let mut failed = 0;
     for (job, built) in jobs.iter().zip(build(&places, &jobs)) {
@@ -68,11 +60,7 @@ fn main() -> ExitCode {
             }
         }
     }
-    if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// The test filter among libtest's arguments, of which the others mean nothing here.
@@ -113,12 +101,7 @@ impl Places {
             std::os::unix::fs::symlink(soname, link)?;
         }
         let (sources, include) = (root.join("capi-tests"), root.join("include"));
-        Ok(Places {
-            sources,
-            include,
-            binaries,
-            library,
-        })
+        Ok(Places { sources, include, binaries, library })
     }
 }
 
@@ -128,10 +111,7 @@ fn all(places: &Places) -> io::Result<Vec<Job>> {
     for entry in fs::read_dir(&places.sources)? {
         let path = entry?.path();
         if path.extension().is_some_and(|e| e == "c") {
-            names.extend(
-                path.file_stem()
-                    .map(|name| name.to_string_lossy().into_owned()),
-            );
+            names.extend(path.file_stem().map(|name| name.to_string_lossy().into_owned()));
         }
     }
     names.sort();
@@ -176,16 +156,10 @@ fn build(places: &Places, jobs: &[Job]) -> Vec<io::Result<Outcome>> {
 
 fn compile(places: &Places, name: &str) -> io::Result<Outcome> {
     let source = places.sources.join(name).with_extension("c");
-    let (binary, helpers) = (
-        places.binaries.join(name),
-        places.sources.join("urx_test.h"),
-    );
+    let (binary, helpers) = (places.binaries.join(name), places.sources.join("urx_test.h"));
     let header = places.include.join("liburing-ext.h");
     let runner = std::env::current_exe()?;
-    if is_newer(
-        &binary,
-        &[&source, &helpers, &header, &places.library, &runner],
-    ) {
+    if is_newer(&binary, &[&source, &helpers, &header, &places.library, &runner]) {
         return Ok(Outcome::Ok);
     }
     let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
@@ -197,18 +171,8 @@ fn compile(places: &Places, name: &str) -> io::Result<Outcome> {
         .cargo_metadata(false)
         .get_compiler();
     let mut command = compiler.to_command();
-    command
-        .arg("-std=c11")
-        .args(WARNINGS)
-        .arg("-pthread")
-        .arg(source)
-        .arg("-o")
-        .arg(binary);
-    command
-        .arg("-I")
-        .arg(&places.include)
-        .arg("-L")
-        .arg(places.binaries.join("lib"));
+    command.arg("-std=c11").args(WARNINGS).arg("-pthread").arg(source).arg("-o").arg(binary);
+    command.arg("-I").arg(&places.include).arg("-L").arg(places.binaries.join("lib"));
     command.args(["-Wl,-rpath,$ORIGIN/lib", "-luring-ext", "-luring"]);
     judge(&command.output()?)
 }
@@ -221,55 +185,24 @@ fn is_newer(file: &Path, others: &[&Path]) -> bool {
 
 fn header(places: &Places, compiler: &str, standard: &str) -> io::Result<Outcome> {
     const OURS: &str = "liburing-ext.h";
-    const COMPANY: [&str; 4] = [
-        "liburing.h",
-        "linux/io_uring.h",
-        "linux/fs.h",
-        "linux/nvme_ioctl.h",
-    ];
-    let mut sources = vec![
-        vec![OURS],
-        vec![OURS, OURS],
-        [&COMPANY[..], &[OURS]].concat(),
-    ];
-    sources.extend(
-        COMPANY
-            .iter()
-            .flat_map(|other| [vec![OURS, other], vec![other, OURS]]),
-    );
-    let language = if standard.starts_with("c++") {
-        "c++"
-    } else {
-        "c"
-    };
-    for (includes, names) in sources
-        .iter()
-        .flat_map(|s| [(s, ""), (s, "-DURX_NO_LIBURING_NAMES")])
+    const COMPANY: [&str; 4] =
+        ["liburing.h", "linux/io_uring.h", "linux/fs.h", "linux/nvme_ioctl.h"];
+    let mut sources = vec![vec![OURS], vec![OURS, OURS], [&COMPANY[..], &[OURS]].concat()];
+    sources.extend(COMPANY.iter().flat_map(|other| [vec![OURS, other], vec![other, OURS]]));
+    let language = if standard.starts_with("c++") { "c++" } else { "c" };
+    for (includes, names) in sources.iter().flat_map(|s| [(s, ""), (s, "-DURX_NO_LIBURING_NAMES")])
     {
         let mut command = Command::new(compiler);
-        command
-            .args(["-x", language, "-fsyntax-only"])
-            .arg(format!("-std={standard}"));
-        command
-            .args(WARNINGS)
-            .args(names.split_whitespace())
-            .arg("-I")
-            .arg(&places.include);
-        command
-            .arg("-")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.args(["-x", language, "-fsyntax-only"]).arg(format!("-std={standard}"));
+        command.args(WARNINGS).args(names.split_whitespace()).arg("-I").arg(&places.include);
+        command.arg("-").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = match command.spawn() {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 return Ok(Outcome::Skipped(format!("no {compiler} here")));
             }
             spawned => spawned?,
         };
-        let text: String = includes
-            .iter()
-            .map(|name| format!("#include <{name}>\n"))
-            .collect();
+        let text: String = includes.iter().map(|name| format!("#include <{name}>\n")).collect();
         let end =
             "extern const unsigned long size;\nconst unsigned long size = sizeof(struct urx_rw);\n";
         if let Some(mut stdin) = child.stdin.take() {
@@ -286,21 +219,14 @@ fn header(places: &Places, compiler: &str, standard: &str) -> io::Result<Outcome
 /// What a compiler said.
 fn judge(output: &std::process::Output) -> io::Result<Outcome> {
     let said = || String::from_utf8_lossy(&output.stderr).into_owned();
-    Ok(if output.status.success() {
-        Outcome::Ok
-    } else {
-        Outcome::Failed(said())
-    })
+    Ok(if output.status.success() { Outcome::Ok } else { Outcome::Failed(said()) })
 }
 
 fn run(binary: &Path) -> io::Result<Outcome> {
     let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join("capi-output");
     let file = File::create(&output)?;
-    let mut child = Command::new(binary)
-        .stdin(Stdio::null())
-        .stderr(file.try_clone()?)
-        .stdout(file)
-        .spawn()?;
+    let mut child =
+        Command::new(binary).stdin(Stdio::null()).stderr(file.try_clone()?).stdout(file).spawn()?;
     let end = Instant::now() + TIMEOUT;
     let status = loop {
         match child.try_wait()? {

@@ -126,6 +126,61 @@ static void format(uint32_t longest)
 		CHECK_EQ(pass(longest, NULL, true), r[0].failed);
 }
 
+/* Verification that ends early passes over the rest of its piece: what begins there is right. */
+static void passed_over(void)
+{
+	size_t end = (BLOCKS - 1) * step() + 7;
+	struct urx_pi_stream stream;
+	struct iovec iov[4];
+	struct urx_pi_vec v;
+
+	pi = pi_of(&f);
+	tags = (struct urx_tags){ .checks = 7, .app = 1, .ref = 5 };
+	CHECK_EQ(urx_pi_generate(&pi, &tags, data, interleaved() ? NULL : meta, BLOCKS), 0);
+	data[0] ^= 1;
+	for (unsigned n = 0; n < 100; n++) {
+		CHECK_EQ(urx_pi_stream_init(&stream, &pi, &tags), 0);
+		v = piece(iov, 0, end);
+		CHECK_EQ(urx_pi_stream_verify(&stream, &v, NULL), -EILSEQ);
+		CHECK_EQ(urx_pi_stream_end(&stream), -EMSGSIZE);
+		v = piece(iov, end, BLOCKS * step());
+		CHECK_EQ(urx_pi_stream_verify(&stream, &v, NULL), 0);
+		CHECK_EQ(urx_pi_stream_end(&stream), 0);
+	}
+}
+
+/* Every value of the tags lasts from call to call. */
+static void all_tags(void)
+{
+	struct urx_pi_stream stream;
+	struct iovec iov[4];
+	struct urx_pi_vec v;
+	uint8_t once[sizeof(meta)];
+
+	f = format_of(URX_GUARD_CRC32C, 1, INTERVAL, META, true);
+	f.storage_bits = 64;
+	pi = pi_of(&f);
+	tags = (struct urx_tags){ .checks = 15, .app = 0x1234, .ref = 0xfffe, .storage = 0x0123456789abcdef };
+	for (unsigned n = 0; n < 2; n++) {
+		CHECK_EQ(urx_pi_generate(&pi, &tags, data, meta, BLOCKS), 0);
+		memcpy(once, meta, sizeof(meta));
+		memset(meta + 3 * META + f.pi_offset, 0, 16);
+		CHECK_EQ(urx_pi_stream_init(&stream, &pi, &tags), 0);
+		for (size_t at = 0; at < BLOCKS * INTERVAL; at += 40) {
+			v = piece(iov, at, at + 40);
+			CHECK_EQ(urx_pi_stream_generate(&stream, &v), 0);
+		}
+		CHECK_BYTES(meta, once, sizeof(meta), "all tags");
+		f.storage_bits = 0; /* then the reference tag has its high bits */
+		pi = pi_of(&f);
+		tags.checks = 7, tags.storage = 0, tags.ref = UINT64_MAX - 5, tags.ref_hi = 0x4321;
+	}
+	tags.app = 0x1233, tags.app_ignore = 7;
+	CHECK_EQ(pass(40, NULL, true), 0);
+	tags.app_ignore = 6;
+	CHECK(pass(40, NULL, true) > 0);
+}
+
 /* One more piece, which is refused: nothing has changed. */
 static void refused(struct urx_pi_stream *stream, const struct urx_pi_vec *v)
 {
@@ -204,11 +259,15 @@ static void separate(void)
 
 static void uninitialised(void)
 {
-	struct urx_pi_stream streams[2];
+	struct urx_pi_stream streams[3];
 	struct urx_pi_vec v = { 0 };
 
 	memset(&streams[0], 0, sizeof(streams[0]));
 	memset(&streams[1], 0xa5, sizeof(streams[1]));
+	f = format_of(URX_GUARD_CRC32C, 1, INTERVAL, META, false);
+	pi = pi_of(&f);
+	CHECK_EQ(urx_pi_stream_init(&streams[2], &pi, &tags), 0);
+	streams[2].lib[0]++; /* by another version of the library */
 	for (unsigned n = 0; n < COUNT(streams); n++) {
 		refused(&streams[n], &v);
 		CHECK_EQ(urx_pi_stream_end(&streams[n]), -EINVAL);
@@ -251,7 +310,9 @@ int main(void)
 			f = format_of(guard, 1, INTERVAL, META, n & 1);
 			f.flags = n & 2 ? URX_PI_INTERLEAVED : 0;
 			format(longest[n / 4]);
+			passed_over();
 		}
+	all_tags();
 	uninitialised();
 	copied();
 	separate();

@@ -42,17 +42,11 @@ impl Request {
         if self.data_len > MAX_BYTES {
             return Err(Error::Invalid(c"length: more than 1 GiB"));
         }
-        if self
-            .offset
-            .checked_add(self.data_len)
-            .is_none_or(|end| end > bytes)
-        {
+        if self.offset.checked_add(self.data_len).is_none_or(|end| end > bytes) {
             return Err(Error::Range(c"offset: the request ends beyond the target"));
         }
         if self.data_addr & u64::from(data_align.saturating_sub(1)) != 0 {
-            return Err(Error::Invalid(
-                c"data: not aligned as the target asks (data_align)",
-            ));
+            return Err(Error::Invalid(c"data: not aligned as the target asks (data_align)"));
         }
         if self.meta_addr == 0 {
             return Err(Error::Invalid(c"meta: NULL"));
@@ -82,54 +76,20 @@ mod tests {
         };
         let check = |r: Request| r.check(&format, 2048, 512).map_err(Error::errno);
         assert_eq!(check(good), Ok(2));
-        assert_eq!(
-            check(Request {
-                meta_len: 17,
-                ..good
-            }),
-            Ok(2)
-        );
+        assert_eq!(check(Request { meta_len: 17, ..good }), Ok(2));
         for bad in [
-            Request {
-                offset: 1025,
-                ..good
-            },
-            Request {
-                data_len: 0,
-                ..good
-            },
-            Request {
-                data_len: 513,
-                ..good
-            },
-            Request {
-                data_len: 2 << 30,
-                ..good
-            },
-            Request {
-                data_addr: 4,
-                ..good
-            },
-            Request {
-                meta_addr: 0,
-                ..good
-            },
-            Request {
-                meta_len: 15,
-                ..good
-            },
+            Request { offset: 1025, ..good },
+            Request { data_len: 0, ..good },
+            Request { data_len: 513, ..good },
+            Request { data_len: 2 << 30, ..good },
+            Request { data_addr: 4, ..good },
+            Request { meta_addr: 0, ..good },
+            Request { meta_len: 15, ..good },
         ] {
             assert_eq!(check(bad), Err(libc::EINVAL), "{bad:?}");
         }
         for far in [1536, 2048, u64::MAX - 511] {
-            assert_eq!(
-                check(Request {
-                    offset: far,
-                    ..good
-                }),
-                Err(libc::ERANGE),
-                "{far}"
-            );
+            assert_eq!(check(Request { offset: far, ..good }), Err(libc::ERANGE), "{far}");
         }
     }
 }

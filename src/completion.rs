@@ -39,15 +39,8 @@ pub fn diagnose_write<'a>(
         if checks.is_empty() {
             continue;
         }
-        let tags = Tags {
-            checks,
-            storage: 0,
-            ..*tags
-        };
-        let wanted = Wanted {
-            or_reference,
-            ..Wanted::of(&tags)
-        };
+        let tags = Tags { checks, storage: 0, ..*tags };
+        let wanted = Wanted { or_reference, ..Wanted::of(&tags) };
         let mut first = None;
         let found = |failure| {
             first = Some(failure);
@@ -79,12 +72,7 @@ mod tests {
 
     fn format() -> Format {
         let (guard, pi_type) = (Guard::T10Dif, PiType::Type1);
-        let p = Protection {
-            guard,
-            pi_type,
-            offset: 0,
-            storage_bits: 0,
-        };
+        let p = Protection { guard, pi_type, offset: 0, storage_bits: 0 };
         Format::new(512, 8, false, Some(p)).unwrap()
     }
 
@@ -92,10 +80,7 @@ mod tests {
     fn written() -> (Vec<u8>, Vec<u8>) {
         let data: Vec<u8> = (0..2048u32).map(|i| (i * 7) as u8).collect();
         let mut meta = vec![0; 32];
-        let blocks = BlocksMut::Separate {
-            data: &data,
-            meta: &mut meta,
-        };
+        let blocks = BlocksMut::Separate { data: &data, meta: &mut meta };
         Pi::new(&format()).unwrap().generate(&TAGS, blocks).unwrap();
         (data, meta)
     }
@@ -114,12 +99,7 @@ mod tests {
         assert_eq!(diagnose(&TAGS, &data, &meta), Diagnosis::InTransit);
         meta[20..24].copy_from_slice(&9u32.to_be_bytes());
         let (check, block) = (Checks::REF, 2);
-        let wrong = Failure {
-            check,
-            block,
-            expected: 1002,
-            actual: 9,
-        };
+        let wrong = Failure { check, block, expected: 1002, actual: 9 };
         assert_eq!(diagnose(&TAGS, &data, &meta), Diagnosis::Wrong(wrong));
     }
 
@@ -128,22 +108,13 @@ mod tests {
         let (mut data, mut meta) = written();
         data[0] ^= 1;
         meta[27] ^= 1;
-        let Diagnosis::Wrong(failure) = diagnose(&TAGS, &data, &meta) else {
-            panic!()
-        };
+        let Diagnosis::Wrong(failure) = diagnose(&TAGS, &data, &meta) else { panic!() };
         assert_eq!((failure.check, failure.block), (Checks::GUARD, 0));
-        let app_only = Tags {
-            checks: Checks::APP,
-            ..TAGS
-        };
-        let Diagnosis::Wrong(failure) = diagnose(&app_only, &data, &meta) else {
-            panic!()
-        };
+        let app_only = Tags { checks: Checks::APP, ..TAGS };
+        let Diagnosis::Wrong(failure) = diagnose(&app_only, &data, &meta) else { panic!() };
         assert_eq!((failure.check, failure.block), (Checks::APP, 3));
         meta[27] ^= 1;
-        let Diagnosis::Wrong(failure) = diagnose(&app_only, &data, &meta) else {
-            panic!()
-        };
+        let Diagnosis::Wrong(failure) = diagnose(&app_only, &data, &meta) else { panic!() };
         assert_eq!((failure.check, failure.block), (Checks::GUARD, 0));
     }
 

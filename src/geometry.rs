@@ -137,34 +137,21 @@ impl Format {
             return Err(Error::Invalid(c"interval: not a multiple of 8 in 8..65536"));
         }
         if interleaved && meta_size == 0 {
-            return Err(Error::Invalid(
-                c"flags: interleaved, but there is no metadata",
-            ));
+            return Err(Error::Invalid(c"flags: interleaved, but there is no metadata"));
         }
         if let Some(p) = &protection {
             let tuple = p.guard.tuple_size() as u16;
             if meta_size < tuple {
-                return Err(Error::Invalid(
-                    c"meta_size: too small for the tuple of this guard",
-                ));
+                return Err(Error::Invalid(c"meta_size: too small for the tuple of this guard"));
             }
             if p.offset != 0 && p.offset != meta_size - tuple {
-                return Err(Error::Invalid(
-                    c"pi_offset: the tuple is neither first nor last",
-                ));
+                return Err(Error::Invalid(c"pi_offset: the tuple is neither first nor last"));
             }
             if !p.guard.allows_storage_bits(p.storage_bits) {
-                return Err(Error::Invalid(
-                    c"storage_bits: not a width that this guard allows",
-                ));
+                return Err(Error::Invalid(c"storage_bits: not a width that this guard allows"));
             }
         }
-        Ok(Format {
-            interval,
-            meta_size,
-            interleaved,
-            protection,
-        })
+        Ok(Format { interval, meta_size, interleaved, protection })
     }
 
     /// Data bytes of a block.
@@ -189,9 +176,7 @@ impl Format {
 
     /// Checks that can be made of such blocks.
     pub fn checks(&self) -> Checks {
-        self.protection
-            .as_ref()
-            .map_or(Checks::empty(), Protection::checks)
+        self.protection.as_ref().map_or(Checks::empty(), Protection::checks)
     }
 
     /// The same with another protection type, where the source of the format could not tell.
@@ -209,9 +194,7 @@ impl Format {
             return Err(Error::Invalid(c"offset: not a multiple of the block size"));
         }
         if len == 0 || len % interval != 0 {
-            return Err(Error::Invalid(
-                c"length: 0, or not a multiple of the block size",
-            ));
+            return Err(Error::Invalid(c"length: 0, or not a multiple of the block size"));
         }
         Ok(len / interval)
     }
@@ -236,11 +219,7 @@ pub struct Tags {
 
 /// The low `bits` of a word set.
 pub(crate) const fn mask(bits: u32) -> u128 {
-    if bits >= 128 {
-        u128::MAX
-    } else {
-        (1 << bits) - 1
-    }
+    if bits >= 128 { u128::MAX } else { (1 << bits) - 1 }
 }
 
 #[cfg(test)]
@@ -248,12 +227,7 @@ mod tests {
     use super::*;
 
     fn pi(guard: Guard, offset: u16, storage_bits: u8) -> Option<Protection> {
-        Some(Protection {
-            guard,
-            pi_type: PiType::Type1,
-            offset,
-            storage_bits,
-        })
+        Some(Protection { guard, pi_type: PiType::Type1, offset, storage_bits })
     }
 
     #[test]
@@ -275,57 +249,24 @@ mod tests {
         refused(Format::new(65544, 8, false, None), "interval");
         refused(Format::new(512, 0, true, None), "flags");
         refused(Format::new(512, 7, false, pi(Guard::Ip, 0, 0)), "meta_size");
-        refused(
-            Format::new(512, 15, false, pi(Guard::Crc64, 0, 0)),
-            "meta_size",
-        );
-        refused(
-            Format::new(512, 64, false, pi(Guard::T10Dif, 8, 0)),
-            "pi_offset",
-        );
-        refused(
-            Format::new(512, 8, false, pi(Guard::T10Dif, 0, 33)),
-            "storage_bits",
-        );
-        refused(
-            Format::new(512, 8, false, pi(Guard::Ip, 0, 1)),
-            "storage_bits",
-        );
-        refused(
-            Format::new(512, 16, false, pi(Guard::Crc32c, 0, 15)),
-            "storage_bits",
-        );
-        refused(
-            Format::new(512, 16, false, pi(Guard::Crc32c, 0, 65)),
-            "storage_bits",
-        );
-        refused(
-            Format::new(512, 16, false, pi(Guard::Crc64, 0, 49)),
-            "storage_bits",
-        );
+        refused(Format::new(512, 15, false, pi(Guard::Crc64, 0, 0)), "meta_size");
+        refused(Format::new(512, 64, false, pi(Guard::T10Dif, 8, 0)), "pi_offset");
+        refused(Format::new(512, 8, false, pi(Guard::T10Dif, 0, 33)), "storage_bits");
+        refused(Format::new(512, 8, false, pi(Guard::Ip, 0, 1)), "storage_bits");
+        refused(Format::new(512, 16, false, pi(Guard::Crc32c, 0, 15)), "storage_bits");
+        refused(Format::new(512, 16, false, pi(Guard::Crc32c, 0, 65)), "storage_bits");
+        refused(Format::new(512, 16, false, pi(Guard::Crc64, 0, 49)), "storage_bits");
     }
 
     #[test]
     fn checks_follow_type_and_widths() {
         let checks = |pi_type, guard, storage_bits| {
-            Protection {
-                guard,
-                pi_type,
-                offset: 0,
-                storage_bits,
-            }
-            .checks()
+            Protection { guard, pi_type, offset: 0, storage_bits }.checks()
         };
         let (guard_app, all) = (Checks::GUARD | Checks::APP, Checks::all());
-        assert_eq!(
-            checks(PiType::Type1, Guard::T10Dif, 0),
-            guard_app | Checks::REF
-        );
+        assert_eq!(checks(PiType::Type1, Guard::T10Dif, 0), guard_app | Checks::REF);
         assert_eq!(checks(PiType::Type3, Guard::T10Dif, 0), guard_app);
         assert_eq!(checks(PiType::Type2, Guard::Crc32c, 16), all);
-        assert_eq!(
-            checks(PiType::Type1, Guard::T10Dif, 32),
-            guard_app | Checks::STORAGE
-        );
+        assert_eq!(checks(PiType::Type1, Guard::T10Dif, 32), guard_app | Checks::STORAGE);
     }
 }

@@ -56,9 +56,7 @@ pub fn attribute_request(
     let format = attribute(ring, facts, mode)?;
     let tags = &request.tags;
     if request.direction == Direction::Write && !mode.writable {
-        return Err(Error::Invalid(
-            c"op: a write, but the target is not open for writing",
-        ));
+        return Err(Error::Invalid(c"op: a write, but the target is not open for writing"));
     }
     if tags.checks.contains(Checks::STORAGE) {
         return Err(Error::Unsupported(c"the PI attribute has no storage tag"));
@@ -69,16 +67,10 @@ pub fn attribute_request(
         ));
     }
     if tags.storage != 0 || tags.reference >> 64 != 0 {
-        return Err(Error::Invalid(
-            c"tags: storage and ref_hi have no place in the PI attribute",
-        ));
+        return Err(Error::Invalid(c"tags: storage and ref_hi have no place in the PI attribute"));
     }
     if !format.checks().contains(tags.checks) {
-        let by_device = facts
-            .layout
-            .format
-            .value
-            .is_some_and(|f| f.checks().contains(tags.checks));
+        let by_device = facts.layout.format.value.is_some_and(|f| f.checks().contains(tags.checks));
         return Err(match by_device {
             true => Error::Unsupported(c"the kernel takes this protection information for opaque"),
             false => Error::Invalid(c"tags: a check that this format cannot make"),

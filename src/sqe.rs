@@ -81,12 +81,5 @@ pub const fn rw_meta(rw: &Rw, attr: u64, user_data: u64) -> Sqe {
 
 /// The attribute for metadata at `addr`.
 pub const fn attr_pi(checks: u16, app_tag: u16, addr: u64, len: u32, seed: u64) -> AttrPi {
-    AttrPi {
-        flags: checks,
-        app_tag,
-        len,
-        addr,
-        seed,
-        rsvd: 0,
-    }
+    AttrPi { flags: checks, app_tag, len, addr, seed, rsvd: 0 }
 }

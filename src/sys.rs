@@ -16,11 +16,7 @@ use crate::error::{Error, Result};
 unsafe fn ioctl<T>(fd: BorrowedFd<'_>, request: libc::c_ulong, arg: &mut T) -> Result<i32> {
     // SAFETY: the caller vouches for request and T; `arg` is exclusive and lives through the call.
     let ret = unsafe { libc::ioctl(fd.as_raw_fd(), request as _, std::ptr::from_mut(arg)) };
-    if ret < 0 {
-        Err(io::Error::last_os_error().into())
-    } else {
-        Ok(ret)
-    }
+    if ret < 0 { Err(io::Error::last_os_error().into()) } else { Ok(ret) }
 }
 
 /// `FS_IOC_GETLBMD_CAP`.
@@ -73,11 +69,7 @@ pub(crate) fn nvme_identify(
     // `addr`, which is the page's own memory.
     let status = unsafe { ioctl(fd, abi::NVME_IOCTL_ADMIN_CMD, &mut command) }?;
     // A positive value is the controller's refusal.
-    if status == 0 {
-        Ok(page)
-    } else {
-        Err(Error::Os(libc::EIO))
-    }
+    if status == 0 { Ok(page) } else { Err(Error::Os(libc::EIO)) }
 }
 
 /// Whether a file lies on zonefs.
@@ -104,11 +96,7 @@ pub(crate) fn direct_io_align(fd: BorrowedFd<'_>) -> Option<u32> {
 pub(crate) fn status_flags(fd: BorrowedFd<'_>) -> Result<i32> {
     // SAFETY: F_GETFL takes no argument.
     let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };
-    if flags < 0 {
-        Err(io::Error::last_os_error().into())
-    } else {
-        Ok(flags)
-    }
+    if flags < 0 { Err(io::Error::last_os_error().into()) } else { Ok(flags) }
 }
 
 /// A second descriptor of the same open file, closed on exec.

@@ -36,10 +36,7 @@ impl Target {
         let kind = stat.file_type();
         let open = |flags| {
             let mut how = OpenOptions::new();
-            how.read(true)
-                .write(options.write)
-                .custom_flags(flags)
-                .open(path)
+            how.read(true).write(options.write).custom_flags(flags).open(path)
         };
         let direct = !options.buffered && !kind.is_char_device();
         let file = match open(if direct { libc::O_DIRECT } else { 0 }) {

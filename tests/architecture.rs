@@ -29,11 +29,7 @@ fn sources() -> BTreeMap<PathBuf, String> {
             } else {
                 let text = fs::read_to_string(&path).expect("text");
                 // Unit tests come last in a file and may import anything.
-                let code = text
-                    .split("#[cfg(test)]\nmod tests")
-                    .next()
-                    .unwrap_or("")
-                    .to_owned();
+                let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or("").to_owned();
                 into.insert(path, code);
             }
         }
@@ -47,11 +43,7 @@ fn sources() -> BTreeMap<PathBuf, String> {
 fn module(path: &Path) -> String {
     let below = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     let first = below.expect("in src").components().next().expect("a name");
-    first
-        .as_os_str()
-        .to_string_lossy()
-        .trim_end_matches(".rs")
-        .to_owned()
+    first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
 }
 
 fn floor(name: &str) -> Option<usize> {
@@ -67,16 +59,11 @@ fn imports_run_downwards() {
         }
         let from = floor(&importer).unwrap_or_else(|| panic!("{importer} has no floor"));
         for imported in code.split("crate::").skip(1) {
-            let name = imported
-                .split(|c: char| !c.is_alphanumeric() && c != '_')
-                .next();
+            let name = imported.split(|c: char| !c.is_alphanumeric() && c != '_').next();
             let Some(to) = name.and_then(floor) else {
                 continue;
             };
-            assert!(
-                to > from || name == Some(&importer),
-                "{path:?} imports {name:?} upwards"
-            );
+            assert!(to > from || name == Some(&importer), "{path:?} imports {name:?} upwards");
         }
     }
 }
@@ -84,15 +71,11 @@ fn imports_run_downwards() {
 #[test]
 fn unsafe_stays_in_its_rooms() {
     for (path, code) in sources() {
-        let place = path
-            .strip_prefix(env!("CARGO_MANIFEST_DIR"))
-            .expect("in the crate");
+        let place = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).expect("in the crate");
         let place = place.to_string_lossy();
         let allowed = ROOMS.iter().any(|room| place.starts_with(room));
         let words = code.lines().filter(|l| !l.trim_start().starts_with("//"));
-        let holds = words
-            .flat_map(str::split_whitespace)
-            .any(|word| word == "unsafe");
+        let holds = words.flat_map(str::split_whitespace).any(|word| word == "unsafe");
         assert!(allowed || !holds, "{place} holds unsafe code");
     }
 }

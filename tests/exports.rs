@@ -12,11 +12,7 @@ type Names = BTreeSet<String>;
 fn symbols_are_the_functions_of_the_header() {
     let header: Names = prototypes().into_keys().collect();
     let ours = |name: &String| name.starts_with("urx_") || name.starts_with("io_uring_prep_");
-    assert_eq!(
-        header.iter().find(|name| !ours(name)),
-        None,
-        "a foreign name"
-    );
+    assert_eq!(header.iter().find(|name| !ours(name)), None, "a foreign name");
     same("symbols", &symbols(), "header", &header);
 }
 
@@ -49,11 +45,7 @@ fn each_synopsis_is_that_of_the_header() {
         for prototype in text.join(" ").trim_end().split_inclusive(");") {
             let prototype = squeeze(prototype.rsplit(['>', '/']).next().expect("text"));
             let name = function_name(&prototype);
-            assert_eq!(
-                header.remove(&name),
-                Some(prototype),
-                "{page}: SYNOPSIS of {name}"
-            );
+            assert_eq!(header.remove(&name), Some(prototype), "{page}: SYNOPSIS of {name}");
         }
     }
     assert!(header.is_empty(), "in no SYNOPSIS: {header:?}");
@@ -65,71 +57,38 @@ fn the_manual_mentions_what_the_header_has_and_nothing_else() {
     let manual: String = files().iter().map(|page| page_text(page)).collect();
     let (declared, mentioned) = (words(&header), words(&manual.replace("\\fB", " ")));
     let defined = header.lines().filter_map(|line| {
-        let constant = line
-            .strip_prefix("#define ")
-            .filter(|l| l.starts_with("URX_"));
-        constant
-            .or(line.strip_prefix("struct urx_"))
-            .map(|_| line.split([' ', ';']).nth(1))
+        let constant = line.strip_prefix("#define ").filter(|l| l.starts_with("URX_"));
+        constant.or(line.strip_prefix("struct urx_")).map(|_| line.split([' ', ';']).nth(1))
     });
     let mut defined: Names = defined.flatten().map(str::to_owned).collect();
     defined.remove("URX_NOEXCEPT");
-    assert_eq!(
-        defined.difference(&mentioned).next(),
-        None,
-        "not in the manual"
-    );
+    assert_eq!(defined.difference(&mentioned).next(), None, "not in the manual");
     let entries: Names = files().iter().map(|file| stem(file)).collect();
     let is_ours = |word: &&String| word.to_lowercase().starts_with("urx_") && !word.ends_with('_');
     let unknown = |word: &&String| !declared.contains(*word) && !entries.contains(*word);
-    assert_eq!(
-        mentioned.iter().filter(is_ours).find(unknown),
-        None,
-        "not in the header"
-    );
+    assert_eq!(mentioned.iter().filter(is_ours).find(unknown), None, "not in the header");
 }
 
 /// Defined dynamic symbols of the shared object that cargo has built for this test.
 fn symbols() -> Names {
     let test = std::env::current_exe().expect("a test is a file");
     let library = test.with_file_name("liburing_ext.so");
-    let nm = Command::new("nm")
-        .args(["-D", "--defined-only"])
-        .arg(&library)
-        .output();
+    let nm = Command::new("nm").args(["-D", "--defined-only"]).arg(&library).output();
     let nm = nm.expect("nm (binutils) is needed");
-    assert!(
-        nm.status.success(),
-        "nm {library:?}: {}",
-        String::from_utf8_lossy(&nm.stderr)
-    );
+    assert!(nm.status.success(), "nm {library:?}: {}", String::from_utf8_lossy(&nm.stderr));
     let text = String::from_utf8(nm.stdout).expect("text");
-    text.lines()
-        .filter_map(|line| line.split(' ').nth(2))
-        .map(str::to_owned)
-        .collect()
+    text.lines().filter_map(|line| line.split(' ').nth(2)).map(str::to_owned).collect()
 }
 
 /// Prototypes of the header by function, in one line, without URX_NOEXCEPT.
 fn prototypes() -> BTreeMap<String, String> {
     let header = read("include/liburing-ext.h");
-    let code: Vec<&str> = header
-        .split("/*")
-        .map(|s| s.split("*/").last().expect("text"))
-        .collect();
+    let code: Vec<&str> = header.split("/*").map(|s| s.split("*/").last().expect("text")).collect();
     let code: Vec<String> = code.concat().lines().map(|l| l.to_owned() + "\n").collect();
-    let code: String = code
-        .into_iter()
-        .filter(|line| !line.starts_with('#'))
-        .collect();
-    let functions = code
-        .split(';')
-        .filter_map(|item| item.trim_end().strip_suffix("URX_NOEXCEPT"));
+    let code: String = code.into_iter().filter(|line| !line.starts_with('#')).collect();
+    let functions = code.split(';').filter_map(|item| item.trim_end().strip_suffix("URX_NOEXCEPT"));
     let prototype = |item: &str| squeeze(item.rsplit(['{', '}']).next().expect("text")) + ";";
-    functions
-        .map(prototype)
-        .map(|p| (function_name(&p), p))
-        .collect()
+    functions.map(prototype).map(|p| (function_name(&p), p)).collect()
 }
 
 /// The page of every function that has an entry in section 3.
@@ -154,35 +113,20 @@ fn pages() -> BTreeMap<String, String> {
 
 /// Lines of a section of a page.
 fn section(page: &str, title: &str) -> Vec<String> {
-    let lines = page
-        .lines()
-        .skip_while(|line| line.strip_prefix(".SH ") != Some(title))
-        .skip(1);
-    lines
-        .take_while(|line| !line.starts_with(".SH "))
-        .map(str::to_owned)
-        .collect()
+    let lines = page.lines().skip_while(|line| line.strip_prefix(".SH ") != Some(title)).skip(1);
+    lines.take_while(|line| !line.starts_with(".SH ")).map(str::to_owned).collect()
 }
 
 /// A line of roff as text: of a font macro its arguments, of any other macro nothing.
 fn plain(line: &str) -> String {
     let line = line.replace("\\-", "-");
-    match line
-        .strip_prefix('.')
-        .map(|l| l.split_once(' ').unwrap_or((l, "")))
-    {
+    match line.strip_prefix('.').map(|l| l.split_once(' ').unwrap_or((l, ""))) {
         None => line,
         Some(("B", words)) => words.replace('"', ""),
         Some(("BI", words)) => {
             let quoted = words.split('"').enumerate();
             quoted
-                .map(|(n, word)| {
-                    if n % 2 == 0 {
-                        word.replace(' ', "")
-                    } else {
-                        word.into()
-                    }
-                })
+                .map(|(n, word)| if n % 2 == 0 { word.replace(' ', "") } else { word.into() })
                 .collect()
         }
         Some(_) => String::new(),
@@ -199,22 +143,13 @@ fn squeeze(text: &str) -> String {
 }
 
 fn words(text: &str) -> Names {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_')
-        .map(str::to_owned)
-        .collect()
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').map(str::to_owned).collect()
 }
 
 /// Names of the files of the manual.
 fn files() -> Vec<String> {
     let files = fs::read_dir(root().join("man")).expect("man/ is there");
-    files
-        .map(|file| {
-            file.expect("readable")
-                .file_name()
-                .into_string()
-                .expect("UTF-8")
-        })
-        .collect()
+    files.map(|file| file.expect("readable").file_name().into_string().expect("UTF-8")).collect()
 }
 
 fn page_text(file: &str) -> String {
@@ -236,8 +171,5 @@ fn root() -> PathBuf {
 fn same(left: &str, a: &Names, right: &str, b: &Names) {
     let only = |a: &Names, b: &Names| a.difference(b).cloned().collect::<Vec<_>>();
     let (a, b) = (only(a, b), only(b, a));
-    assert!(
-        a.is_empty() && b.is_empty(),
-        "only {left}: {a:?}, only {right}: {b:?}"
-    );
+    assert!(a.is_empty() && b.is_empty(), "only {left}: {a:?}, only {right}: {b:?}");
 }

@@ -7,10 +7,7 @@ use std::path::Path;
 
 const HEADER: &str = "include/liburing-ext.h";
 /// What stands before and after the declarations.
-const FRAME: [&str; 2] = [
-    include_str!("header/top.h"),
-    include_str!("header/bottom.h"),
-];
+const FRAME: [&str; 2] = [include_str!("header/top.h"), include_str!("header/bottom.h")];
 const WIDTH: usize = 100;
 
 #[test]
@@ -21,22 +18,14 @@ fn header_is_fresh() {
         fs::write(root.join(HEADER), &fresh).expect("write the header");
     }
     let checked_in = fs::read_to_string(root.join(HEADER)).unwrap_or_default();
-    assert!(
-        checked_in == fresh,
-        "{HEADER} is stale: BLESS=1 cargo test --test header"
-    );
+    assert!(checked_in == fresh, "{HEADER} is stale: BLESS=1 cargo test --test header");
 }
 
 fn generate(root: &Path) -> String {
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml");
-    let builder = cbindgen::Builder::new()
-        .with_crate(root)
-        .with_config(config);
+    let builder = cbindgen::Builder::new().with_crate(root).with_config(config);
     let mut header = Vec::new();
-    builder
-        .generate()
-        .expect("cbindgen understands src/capi/")
-        .write(&mut header);
+    builder.generate().expect("cbindgen understands src/capi/").write(&mut header);
     String::from_utf8(header).expect("text")
 }
 
@@ -52,18 +41,12 @@ struct Item {
 /// reader wants families: each declaration moves to where it stands in `src/capi/`, whose files
 /// follow one another as in `mod.rs`; short comments go behind what they are about.
 fn arrange(root: &Path, generated: &str) -> String {
-    let mut items: HashMap<String, Item> = parse(generated)
-        .into_iter()
-        .map(|item| (item.name(), item))
-        .collect();
+    let mut items: HashMap<String, Item> =
+        parse(generated).into_iter().map(|item| (item.name(), item)).collect();
     let mut header = FRAME[0].to_owned();
     for file in source_files(root) {
         let source = fs::read_to_string(root.join("src/capi").join(&file)).expect(&file);
-        let title = source
-            .lines()
-            .next()
-            .and_then(|l| l.strip_prefix("//! "))
-            .expect("a title");
+        let title = source.lines().next().and_then(|l| l.strip_prefix("//! ")).expect("a title");
         header += &format!("/* {} {title} */\n", "-".repeat(66));
         let mut conditional = false;
         let mut before = "";
@@ -72,20 +55,12 @@ fn arrange(root: &Path, generated: &str) -> String {
                 continue;
             };
             let kind = item.kind();
-            let kind = if kind == "constant" {
-                family(name)
-            } else {
-                kind
-            };
+            let kind = if kind == "constant" { family(name) } else { kind };
             if kind != before || kind == "block" {
                 header += "\n";
             }
             if item.conditional != conditional {
-                header += if item.conditional {
-                    "#ifndef URX_NO_LIBURING_NAMES\n"
-                } else {
-                    ""
-                };
+                header += if item.conditional { "#ifndef URX_NO_LIBURING_NAMES\n" } else { "" };
             }
             conditional = item.conditional;
             before = kind;
@@ -94,10 +69,7 @@ fn arrange(root: &Path, generated: &str) -> String {
         header += if conditional { "#endif\n\n" } else { "\n" };
     }
     items.retain(|name, _| name.to_lowercase().starts_with("urx_"));
-    assert!(
-        items.is_empty(),
-        "declared, but not found in src/capi: {items:?}"
-    );
+    assert!(items.is_empty(), "declared, but not found in src/capi: {items:?}");
     header + FRAME[1]
 }
 
@@ -130,11 +102,7 @@ impl Item {
         let words: Vec<&str> = words.filter(|w| !w.is_empty()).collect();
         let called = first.split_once('(').filter(|_| !first.starts_with('#'));
         match called {
-            Some((before, _)) => before
-                .rsplit([' ', '*'])
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
+            Some((before, _)) => before.rsplit([' ', '*']).next().unwrap_or_default().to_owned(),
             None => words[1].to_owned(),
         }
     }
@@ -176,12 +144,7 @@ impl Item {
 
     /// Parameters in as few lines as they take.
     fn print_function(&self) -> String {
-        let one_line = self
-            .code
-            .iter()
-            .map(|l| l.trim())
-            .collect::<Vec<_>>()
-            .join(" ");
+        let one_line = self.code.iter().map(|l| l.trim()).collect::<Vec<_>>().join(" ");
         let one_line = one_line.replace("unsigned int", "unsigned");
         let (mut out, mut column) = (String::new(), 0);
         for word in one_line.split_inclusive(", ") {
@@ -221,20 +184,13 @@ fn above(comment: &[String], indent: &str) -> String {
 /// Files of `src/capi/mod.rs` in its order.
 fn source_files(root: &Path) -> Vec<String> {
     let modules = fs::read_to_string(root.join("src/capi/mod.rs")).expect("mod.rs");
-    let name = |l: &str| {
-        Some(format!(
-            "{}.rs",
-            l.strip_prefix("pub mod ")?.strip_suffix(';')?
-        ))
-    };
+    let name = |l: &str| Some(format!("{}.rs", l.strip_prefix("pub mod ")?.strip_suffix(';')?));
     modules.lines().filter_map(name).collect()
 }
 
 /// `URX_CHECK` of `URX_CHECK_APP`.
 fn family(name: &str) -> &str {
-    name.match_indices('_')
-        .nth(1)
-        .map_or(name, |(at, _)| &name[..at])
+    name.match_indices('_').nth(1).map_or(name, |(at, _)| &name[..at])
 }
 
 /// The name that a line of a source file defines.
@@ -243,6 +199,5 @@ fn defined_name(line: &str) -> Option<&str> {
         .strip_prefix("pub const ")
         .or_else(|| line.strip_prefix("pub struct "))
         .or_else(|| line.split_once("extern \"C\" fn ").map(|(_, rest)| rest))?;
-    rest.split(|c: char| !c.is_alphanumeric() && c != '_')
-        .next()
+    rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()
 }

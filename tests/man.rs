@@ -11,10 +11,7 @@ const EXAMPLE: [&str; 2] = [".\\\" example: ", ".\\\" end of example\n"];
 fn mandoc_has_no_warnings() {
     for page in pages() {
         let mut mandoc = Command::new("mandoc");
-        succeed(
-            mandoc.args(["-T", "lint", "-W", "warning"]).arg(page),
-            "mandoc",
-        );
+        succeed(mandoc.args(["-T", "lint", "-W", "warning"]).arg(page), "mandoc");
     }
 }
 
@@ -27,16 +24,11 @@ fn examples_compile() {
         assert!(text.contains(EXAMPLE[0]), "{page:?} has no example");
         for example in text.split(EXAMPLE[0]).skip(1) {
             let (name, code) = example.split_once('\n').expect("a name");
-            let code = code
-                .split_once(EXAMPLE[1])
-                .expect("an end of the example")
-                .0;
+            let code = code.split_once(EXAMPLE[1]).expect("an end of the example").0;
             let source = scratch("examples").join(format!("{name}.c"));
             fs::write(&source, unescape(code)).expect("a file");
             let mut cc = Command::new("cc");
-            cc.args([
-                "-std=c11", "-Wall", "-Wextra", "-Werror", "-I", "include", "-o",
-            ]);
+            cc.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-I", "include", "-o"]);
             cc.arg(source.with_extension("")).arg(&source);
             match code.contains("int main(") {
                 true => cc.arg("-L").arg(library).args(["-luring_ext", "-luring"]),
@@ -62,16 +54,8 @@ fn sentences_are_in_the_manual() {
 
 /// An example as C: pages escape what roff or a terminal would change.
 fn unescape(code: &str) -> String {
-    let escapes = [
-        ("\\&", ""),
-        ("\\-", "-"),
-        ("\\(aq", "'"),
-        ("\\(ha", "^"),
-        ("\\(ti", "~"),
-    ];
-    let code = escapes
-        .iter()
-        .fold(code.to_owned(), |code, (from, to)| code.replace(from, to));
+    let escapes = [("\\&", ""), ("\\-", "-"), ("\\(aq", "'"), ("\\(ha", "^"), ("\\(ti", "~")];
+    let code = escapes.iter().fold(code.to_owned(), |code, (from, to)| code.replace(from, to));
     code.replace("\\e", "\\")
 }
 
@@ -80,9 +64,7 @@ fn pages() -> Vec<PathBuf> {
     let man = Path::new(env!("CARGO_MANIFEST_DIR")).join("man");
     let files = fs::read_dir(man).expect("man/ is there");
     let pages = files.map(|file| file.expect("readable").path());
-    pages
-        .filter(|page| !read(page).starts_with(".so "))
-        .collect()
+    pages.filter(|page| !read(page).starts_with(".so ")).collect()
 }
 
 fn read(path: &Path) -> String {
@@ -98,16 +80,8 @@ fn scratch(name: &str) -> PathBuf {
 
 /// Runs a tool that must be there and must not complain.
 fn succeed(command: &mut Command, package: &str) {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command
-        .output()
-        .unwrap_or_else(|error| panic!("{package} is needed: {error}"));
+    let Output { status, stdout, stderr } =
+        command.output().unwrap_or_else(|error| panic!("{package} is needed: {error}"));
     let said = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
-    assert!(
-        status.success() && said.is_empty(),
-        "{command:?}: {status}\n{said}"
-    );
+    assert!(status.success() && said.is_empty(), "{command:?}: {status}\n{said}");
 }

@@ -104,10 +104,7 @@ pub unsafe extern "C" fn urx_attr_check(
     rw: *const urx_rw,
     why: *mut *const c_char,
 ) -> c_int {
-    let ring = Ring {
-        flags: ring_flags,
-        features: ring_features,
-    };
+    let ring = Ring { flags: ring_flags, features: ring_features };
     let body = || {
         // SAFETY: src/capi/mod.rs, as for every pointer of an exported function.
         let target = &unsafe { object(target) }?.0;
@@ -133,18 +130,12 @@ pub unsafe extern "C" fn urx_prep_attr(
     ring_features: u32,
     rw: *const urx_rw,
 ) -> c_int {
-    let ring = Ring {
-        flags: ring_flags,
-        features: ring_features,
-    };
+    let ring = Ring { flags: ring_flags, features: ring_features };
     guard(|| {
         // SAFETY: src/capi/mod.rs.
         let (target, call) = unsafe { (&object(target)?.0, Call::read(rw)?) };
         path::attribute_request(&ring, target.facts(), &target.mode(), &call.request)?;
-        let (sqe, attr) = (
-            sqe.cast::<crate::abi::Sqe>(),
-            attr.cast::<crate::abi::AttrPi>(),
-        );
+        let (sqe, attr) = (sqe.cast::<crate::abi::Sqe>(), attr.cast::<crate::abi::AttrPi>());
         // SAFETY: src/capi/mod.rs. Only user_data of it is used.
         let user_data = unsafe { read(sqe) }?.user_data;
         Segments::one(sqe.cast(), 64)?.not_overlapping(&[&Segments::one(attr.cast(), 32)?])?;
@@ -267,13 +258,7 @@ impl Call {
     fn attr(&self) -> crate::abi::AttrPi {
         let tags = &self.request.tags;
         let (meta, len) = (self.request.meta_addr, self.request.meta_len);
-        sqe::attr_pi(
-            tags.checks.bits() as u16,
-            tags.app,
-            meta,
-            len,
-            tags.reference as u64,
-        )
+        sqe::attr_pi(tags.checks.bits() as u16, tags.app, meta, len, tags.reference as u64)
     }
 
     /// # Safety
@@ -294,21 +279,15 @@ impl Call {
                 slice(self.rw.meta.cast_const().cast(), self.rw.meta_len as usize)?,
             )
         };
-        Ok(
-            match diagnose_write(&format, tags, lba, blocks, data, meta)? {
-                Diagnosis::Unknown => urx_pi_error::UNKNOWN,
-                Diagnosis::InTransit => urx_pi_error {
-                    flags: URX_ERROR_IN_TRANSIT,
-                    ..urx_pi_error::UNKNOWN
-                },
-                Diagnosis::Wrong(failure) => {
-                    let lba = lba.wrapping_add(failure.block);
-                    urx_pi_error {
-                        lba,
-                        ..urx_pi_error::show(&failure, 0)
-                    }
-                }
-            },
-        )
+        Ok(match diagnose_write(&format, tags, lba, blocks, data, meta)? {
+            Diagnosis::Unknown => urx_pi_error::UNKNOWN,
+            Diagnosis::InTransit => {
+                urx_pi_error { flags: URX_ERROR_IN_TRANSIT, ..urx_pi_error::UNKNOWN }
+            }
+            Diagnosis::Wrong(failure) => {
+                let lba = lba.wrapping_add(failure.block);
+                urx_pi_error { lba, ..urx_pi_error::show(&failure, 0) }
+            }
+        })
     }
 }

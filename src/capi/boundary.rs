@@ -125,9 +125,7 @@ pub(super) unsafe fn read_sized<T: Sized>(ptr: *const T) -> Result<T> {
     let bytes = unsafe { std::slice::from_raw_parts(ptr.cast::<u8>(), size) };
     let (known, tail) = bytes.split_at_checked(ours).ok_or(NULL)?;
     if tail.iter().any(|byte| *byte != 0) {
-        return Err(Error::Newer(
-            c"size: the struct uses members that this library does not know",
-        ));
+        return Err(Error::Newer(c"size: the struct uses members that this library does not know"));
     }
     // SAFETY: T is plain data, for which all zeros are a value.
     let mut value: T = unsafe { std::mem::zeroed() };
@@ -155,10 +153,7 @@ pub(super) unsafe fn write_sized<T: Sized>(ptr: *mut T, value: &T) -> Result<()>
 
 /// The bytes of `count` items of `size` bytes.
 pub(super) fn bytes(count: usize, size: usize) -> Result<usize> {
-    count
-        .checked_mul(size)
-        .filter(|n| isize::try_from(*n).is_ok())
-        .ok_or(TOO_LONG)
+    count.checked_mul(size).filter(|n| isize::try_from(*n).is_ok()).ok_or(TOO_LONG)
 }
 
 /// Memory to be read. Length 0 never looks at the pointer.
@@ -220,11 +215,7 @@ impl Segments {
 
     pub(super) fn one(ptr: *const c_void, len: usize) -> Result<Self> {
         let kind = Kind::One(ptr.cast_mut().cast(), len);
-        Segments {
-            kind,
-            ..Self::EMPTY
-        }
-        .with(ptr.cast(), len)
+        Segments { kind, ..Self::EMPTY }.with(ptr.cast(), len)
     }
 
     /// # Safety
@@ -233,10 +224,7 @@ impl Segments {
         if iov.is_null() && count != 0 {
             return Err(NULL);
         }
-        let mut all = Segments {
-            kind: Kind::Many(iov, count as usize),
-            ..Self::EMPTY
-        };
+        let mut all = Segments { kind: Kind::Many(iov, count as usize), ..Self::EMPTY };
         for n in 0..count as usize {
             // SAFETY: `n` is below the caller's count.
             let iovec = unsafe { iov.add(n).read_unaligned() };
@@ -284,8 +272,7 @@ impl Segments {
     /// All of it is valid for reads as long as `'a`, unchanged, the array of iovecs too.
     pub(super) unsafe fn slices<'a>(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         // SAFETY: the caller's.
-        self.areas()
-            .filter_map(|(ptr, len)| unsafe { slice(ptr, len) }.ok())
+        self.areas().filter_map(|(ptr, len)| unsafe { slice(ptr, len) }.ok())
     }
 
     /// The same to be written.
@@ -295,8 +282,7 @@ impl Segments {
     /// [`apart`](Self::apart) and [`not_overlapping`](Self::not_overlapping).
     pub(super) unsafe fn slices_mut<'a>(&self) -> impl Iterator<Item = &'a mut [u8]> + use<'a> {
         // SAFETY: the caller's.
-        self.areas()
-            .filter_map(|(ptr, len)| unsafe { slice_mut(ptr, len) }.ok())
+        self.areas().filter_map(|(ptr, len)| unsafe { slice_mut(ptr, len) }.ok())
     }
 
     /// Refuses segments of which two overlap.
@@ -305,10 +291,7 @@ impl Segments {
             return Ok(());
         }
         let pairs = self.areas().enumerate();
-        match pairs
-            .clone()
-            .any(|(n, a)| pairs.clone().take(n).any(|(_, b)| overlap(a, b)))
-        {
+        match pairs.clone().any(|(n, a)| pairs.clone().take(n).any(|(_, b)| overlap(a, b))) {
             true => Err(OVERLAP),
             false => Ok(()),
         }
@@ -356,9 +339,7 @@ pub(super) unsafe fn object<'a, T>(ptr: *const T) -> Result<&'a T> {
 pub(super) fn reserved(words: &[u64]) -> Result<()> {
     match words.iter().all(|word| *word == 0) {
         true => Ok(()),
-        false => Err(Error::Invalid(
-            c"reserved: a member that must be zero is not",
-        )),
+        false => Err(Error::Invalid(c"reserved: a member that must be zero is not")),
     }
 }
 
@@ -387,45 +368,20 @@ mod tests {
 
     #[test]
     fn callers_of_any_age() {
-        let old = Grown {
-            size: 8,
-            first: 7,
-            second: 0,
-        };
-        assert_eq!(
-            read_grown(&[8, 7, 9, 9, 9, 9]),
-            Ok(old),
-            "older: the rest is zero"
-        );
-        let same = Grown {
-            size: 16,
-            first: 7,
-            second: 9,
-        };
+        let old = Grown { size: 8, first: 7, second: 0 };
+        assert_eq!(read_grown(&[8, 7, 9, 9, 9, 9]), Ok(old), "older: the rest is zero");
+        let same = Grown { size: 16, first: 7, second: 9 };
         assert_eq!(read_grown(&[16, 7, 9, 0, 5, 5]), Ok(same));
         assert_eq!(read_grown(&[24, 7, 9, 0, 0, 0]).map(|g| g.second), Ok(9));
-        assert_eq!(
-            read_grown(&[24, 7, 9, 0, 0, 1]).unwrap_err().errno(),
-            libc::E2BIG
-        );
-        assert_eq!(
-            read_grown(&[7, 7, 9, 0, 0, 0]).unwrap_err().errno(),
-            libc::EINVAL
-        );
-        assert_eq!(
-            read_grown(&[5000, 7, 9, 0, 0, 0]).unwrap_err().errno(),
-            libc::EINVAL
-        );
+        assert_eq!(read_grown(&[24, 7, 9, 0, 0, 1]).unwrap_err().errno(), libc::E2BIG);
+        assert_eq!(read_grown(&[7, 7, 9, 0, 0, 0]).unwrap_err().errno(), libc::EINVAL);
+        assert_eq!(read_grown(&[5000, 7, 9, 0, 0, 0]).unwrap_err().errno(), libc::EINVAL);
     }
 
     #[test]
     fn what_an_old_caller_does_not_know_is_not_written() {
         let mut words = [8u32, 1, 1, 1, 1, 1];
-        let new = Grown {
-            size: 0,
-            first: 2,
-            second: 3,
-        };
+        let new = Grown { size: 0, first: 2, second: 3 };
         // SAFETY: 24 bytes, of which size says 8.
         unsafe { write_sized(words.as_mut_ptr().cast(), &new) }.unwrap();
         assert_eq!(words, [8, 2, 1, 1, 1, 1]);
@@ -452,16 +408,8 @@ mod tests {
         assert_eq!(segments(&[(0, 8), (8, 5)]).bytes, 13);
 
         let pieces = segments(&[(0, 4), (8, 4)]);
-        assert!(
-            pieces
-                .not_overlapping(&[&segments(&[(4, 4)]), &segments(&[(12, 9)])])
-                .is_ok()
-        );
-        assert!(
-            pieces
-                .not_overlapping(&[&segments(&[(4, 4)]), &segments(&[(11, 9)])])
-                .is_err()
-        );
+        assert!(pieces.not_overlapping(&[&segments(&[(4, 4)]), &segments(&[(12, 9)])]).is_ok());
+        assert!(pieces.not_overlapping(&[&segments(&[(4, 4)]), &segments(&[(11, 9)])]).is_err());
         assert!(Segments::one(std::ptr::null(), 1).is_err());
         assert!(Segments::one(memory.as_ptr().cast(), usize::MAX).is_err());
     }

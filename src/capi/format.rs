@@ -163,9 +163,7 @@ impl urx_pi_format {
             return Err(Error::Invalid(c"flags: an unknown bit is set"));
         }
         if protection.is_none() && (self.pi_offset != 0 || self.storage_bits != 0) {
-            return Err(Error::Invalid(
-                c"guard: none, but pi_offset or storage_bits is set",
-            ));
+            return Err(Error::Invalid(c"guard: none, but pi_offset or storage_bits is set"));
         }
         reserved(&self.reserved.map(u64::from))?;
         let interleaved = self.flags & URX_PI_INTERLEAVED != 0;
@@ -183,11 +181,7 @@ impl urx_pi_format {
         });
         urx_pi_format {
             size: size_of::<Self>() as u32,
-            flags: if format.is_some_and(Format::interleaved) {
-                URX_PI_INTERLEAVED
-            } else {
-                0
-            },
+            flags: if format.is_some_and(Format::interleaved) { URX_PI_INTERLEAVED } else { 0 },
             interval: format.map_or(0, Format::interval),
             meta_size: format.map_or(0, Format::meta_size),
             pi_offset: p.map_or(0, |p| p.offset),

@@ -36,9 +36,7 @@ impl urx_pi {
     /// From its second and third word.
     pub(super) fn of_words(shape: u64, kind: u64) -> Self {
         let mut lib = [0; 32];
-        lib.iter_mut()
-            .zip([MAGIC, shape, kind])
-            .for_each(|(to, from)| *to = from);
+        lib.iter_mut().zip([MAGIC, shape, kind]).for_each(|(to, from)| *to = from);
         urx_pi { lib }
     }
 
@@ -191,26 +189,9 @@ pub unsafe extern "C" fn urx_pi_tuple_get(
         // SAFETY: src/capi/mod.rs; the slice is gone before the tuple is written.
         let found = pi.tuple(unsafe { slice(meta.cast(), pi.meta_size()) }?)?;
         let (r#ref, ref_hi) = split(found.reference);
-        let Tuple {
-            guard,
-            app,
-            storage,
-            ..
-        } = found;
+        let Tuple { guard, app, storage, .. } = found;
         // SAFETY: src/capi/mod.rs.
-        unsafe {
-            write(
-                tuple,
-                urx_pi_tuple {
-                    guard,
-                    r#ref,
-                    storage,
-                    ref_hi,
-                    app,
-                    reserved: 0,
-                },
-            )
-        }
+        unsafe { write(tuple, urx_pi_tuple { guard, r#ref, storage, ref_hi, app, reserved: 0 }) }
     })
 }
 
@@ -227,12 +208,7 @@ pub unsafe extern "C" fn urx_pi_tuple_set(
         let (pi, t) = unsafe { (read(pi)?.parse()?, read(tuple)?) };
         reserved(&[t.reserved.into()])?;
         let reference = u128::from(t.ref_hi) << 64 | u128::from(t.r#ref);
-        let tuple = Tuple {
-            guard: t.guard,
-            app: t.app,
-            storage: t.storage,
-            reference,
-        };
+        let tuple = Tuple { guard: t.guard, app: t.app, storage: t.storage, reference };
         // SAFETY: src/capi/mod.rs; pi and tuple were copied.
         pi.set_tuple(unsafe { slice_mut(meta.cast(), pi.meta_size()) }?, &tuple)
     })
@@ -292,9 +268,7 @@ fn buffers(
     let data = Segments::one(data, bytes(blocks, pi.stride())?)?;
     match pi.interleaved() {
         true if meta.is_null() => Ok((data, Segments::EMPTY)),
-        true => Err(Error::Invalid(
-            c"meta: not NULL, but the format is interleaved",
-        )),
+        true => Err(Error::Invalid(c"meta: not NULL, but the format is interleaved")),
         false => Ok((data, Segments::one(meta, bytes(blocks, pi.meta_size())?)?)),
     }
 }

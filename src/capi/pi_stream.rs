@@ -35,17 +35,7 @@ pub unsafe extern "C" fn urx_pi_stream_init(
         let (pi, tags) = unsafe { (read(pi)?, read(tags)?) };
         let start = Stream::new(&pi.parse()?, &tags.parse()?)?;
         // SAFETY: src/capi/mod.rs.
-        unsafe {
-            write(
-                stream,
-                Saved {
-                    pi,
-                    tags,
-                    state: start.state,
-                }
-                .show(),
-            )
-        }
+        unsafe { write(stream, Saved { pi, tags, state: start.state }.show()) }
     })
 }
 
@@ -165,9 +155,7 @@ impl Saved {
             ..,
         ] = stream.lib;
         if magic != MAGIC {
-            return Err(Error::Invalid(
-                c"stream: not initialised by urx_pi_stream_init",
-            ));
+            return Err(Error::Invalid(c"stream: not initialised by urx_pi_stream_init"));
         }
         let pi = urx_pi::of_words(shape, kind);
         let tags = urx_tags {
@@ -184,23 +172,13 @@ impl Saved {
         let tuple = (u128::from(high) << 64 | u128::from(low)).to_ne_bytes();
         let sum = Sum::restore(pi.parse()?.guard(), sum, odd != 0);
         let position = usize::try_from(position).unwrap_or(usize::MAX);
-        Ok(Saved {
-            pi,
-            tags,
-            state: State {
-                block,
-                position,
-                sum,
-                tuple,
-            },
-        })
+        Ok(Saved { pi, tags, state: State { block, position, sum, tuple } })
     }
 
     fn resume(&self) -> Result<Stream> {
         let pi: Pi = self.pi.parse()?;
-        Stream::resume(&pi, &self.tags.parse()?, self.state).ok_or(Error::Invalid(
-            c"stream: not initialised by urx_pi_stream_init",
-        ))
+        Stream::resume(&pi, &self.tags.parse()?, self.state)
+            .ok_or(Error::Invalid(c"stream: not initialised by urx_pi_stream_init"))
     }
 
     /// Where it stands, and the length of a piece that fits.
@@ -212,16 +190,11 @@ impl Saved {
         }
         let len = usize::try_from(piece.data.bytes)
             .map_err(|_| Error::Invalid(c"data: more than memory can hold"))?;
-        let meta = if pi.interleaved() {
-            0
-        } else {
-            stream.ending(len).saturating_mul(pi.meta_size())
-        };
+        let meta =
+            if pi.interleaved() { 0 } else { stream.ending(len).saturating_mul(pi.meta_size()) };
         match piece.meta.bytes == meta as u64 {
             true => Ok((stream, len)),
-            false => Err(Error::Invalid(
-                c"meta: not that of the blocks which end in this piece",
-            )),
+            false => Err(Error::Invalid(c"meta: not that of the blocks which end in this piece")),
         }
     }
 }

@@ -122,12 +122,7 @@ pub unsafe extern "C" fn urx_pi_copy_verifyv(
         let mut found = unsafe { Found::new(report, &[&v.data, &v.meta, &bare]) }?;
         // SAFETY: src/capi/mod.rs, and what is written overlaps nothing.
         let (wanted, data, meta, bare) = unsafe {
-            (
-                v.wanted(&tags, blocks)?,
-                v.data.slices(),
-                v.meta.slices(),
-                bare.slices_mut(),
-            )
+            (v.wanted(&tags, blocks)?, v.data.slices(), v.meta.slices(), bare.slices_mut())
         };
         let put = |failure| found.put(&failure);
         let counts = pi.copy_verify(&wanted, blocks, data, meta, bare, put)?;
@@ -205,9 +200,7 @@ pub unsafe extern "C" fn urx_pi_injectv(
             (false, false) => pi.meta_size(),
             _ => pi.stride(),
         };
-        let position = block
-            .checked_mul(step as u64)
-            .and_then(|at| at.checked_add(start + byte));
+        let position = block.checked_mul(step as u64).and_then(|at| at.checked_add(start + byte));
         let mut left = position.filter(|at| *at < segments.bytes).ok_or(BEYOND)?;
         // SAFETY: src/capi/mod.rs; one segment at a time is written.
         for segment in unsafe { segments.slices_mut() } {
@@ -237,16 +230,9 @@ impl Vec {
         let v = unsafe { read(v) }?;
         // SAFETY: the caller's.
         let (data, meta) = unsafe {
-            (
-                Segments::of(v.data.cast(), v.data_cnt)?,
-                Segments::of(v.meta.cast(), v.meta_cnt)?,
-            )
+            (Segments::of(v.data.cast(), v.data_cnt)?, Segments::of(v.meta.cast(), v.meta_cnt)?)
         };
-        Ok(Vec {
-            data,
-            meta,
-            checks: v.checks,
-        })
+        Ok(Vec { data, meta, checks: v.checks })
     }
 
     /// How many there are.
@@ -255,9 +241,7 @@ impl Vec {
             usize::try_from(bytes).map_err(|_| Error::Invalid(c"blocks: more than memory can hold"))
         };
         if pi.interleaved() && self.meta.bytes != 0 {
-            return Err(Error::Invalid(
-                c"meta: given, but the format is interleaved",
-            ));
+            return Err(Error::Invalid(c"meta: given, but the format is interleaved"));
         }
         pi.count(size(self.data.bytes)?, size(self.meta.bytes)?)
     }
@@ -270,10 +254,7 @@ impl Vec {
             // SAFETY: the caller's; used during the call only.
             false => Some(unsafe { slice(self.checks, bytes(blocks as usize, 1)?) }?),
         };
-        Ok(Wanted {
-            block_checks,
-            ..Wanted::of(tags)
-        })
+        Ok(Wanted { block_checks, ..Wanted::of(tags) })
     }
 }
 

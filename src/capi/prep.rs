@@ -69,9 +69,7 @@ pub unsafe extern "C" fn urx_prep_rw_attr_pi_inline(
     unsafe {
         place.write_unaligned(attr);
         (&raw mut (*both).pad).write_unaligned([0; 4]);
-        edit(sqe128, |sqe| {
-            set_attr(sqe, if pi.is_null() { 0 } else { place.addr() as u64 })
-        });
+        edit(sqe128, |sqe| set_attr(sqe, if pi.is_null() { 0 } else { place.addr() as u64 }));
     }
 }
 
@@ -155,18 +153,7 @@ pub unsafe extern "C" fn urx_prep_read_fixed_meta(
     pi: *const urx_attr_pi,
 ) {
     // SAFETY: src/capi/mod.rs.
-    unsafe {
-        fill(
-            sqe,
-            pi,
-            Op::ReadFixed,
-            fd,
-            buf.addr(),
-            nbytes,
-            offset,
-            buf_index,
-        )
-    }
+    unsafe { fill(sqe, pi, Op::ReadFixed, fd, buf.addr(), nbytes, offset, buf_index) }
 }
 
 /// A write from registered buffer buf_index.
@@ -181,18 +168,7 @@ pub unsafe extern "C" fn urx_prep_write_fixed_meta(
     pi: *const urx_attr_pi,
 ) {
     // SAFETY: src/capi/mod.rs.
-    unsafe {
-        fill(
-            sqe,
-            pi,
-            Op::WriteFixed,
-            fd,
-            buf.addr(),
-            nbytes,
-            offset,
-            buf_index,
-        )
-    }
+    unsafe { fill(sqe, pi, Op::WriteFixed, fd, buf.addr(), nbytes, offset, buf_index) }
 }
 
 /// A read into pieces of registered buffer buf_index (kernel 6.15).
@@ -207,18 +183,7 @@ pub unsafe extern "C" fn urx_prep_readv_fixed_meta(
     pi: *const urx_attr_pi,
 ) {
     // SAFETY: src/capi/mod.rs.
-    unsafe {
-        fill(
-            sqe,
-            pi,
-            Op::ReadvFixed,
-            fd,
-            iov.addr(),
-            nr,
-            offset,
-            buf_index,
-        )
-    }
+    unsafe { fill(sqe, pi, Op::ReadvFixed, fd, iov.addr(), nr, offset, buf_index) }
 }
 
 /// A write from pieces of registered buffer buf_index (kernel 6.15).
@@ -233,18 +198,7 @@ pub unsafe extern "C" fn urx_prep_writev_fixed_meta(
     pi: *const urx_attr_pi,
 ) {
     // SAFETY: src/capi/mod.rs.
-    unsafe {
-        fill(
-            sqe,
-            pi,
-            Op::WritevFixed,
-            fd,
-            iov.addr(),
-            nr,
-            offset,
-            buf_index,
-        )
-    }
+    unsafe { fill(sqe, pi, Op::WritevFixed, fd, iov.addr(), nr, offset, buf_index) }
 }
 
 /// Changes the first 64 bytes of the caller's SQE; NULL is left alone.
@@ -270,10 +224,7 @@ fn set_attr(sqe: &mut Sqe, attr: u64) {
 
 /// # Safety
 /// As [`edit`].
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the widest of liburing's prep calls"
-)]
+#[expect(clippy::too_many_arguments, reason = "the widest of liburing's prep calls")]
 unsafe fn fill(
     sqe: *mut io_uring_sqe,
     pi: *const urx_attr_pi,
@@ -286,20 +237,9 @@ unsafe fn fill(
 ) {
     // A table index beyond 16 bits cannot be: the kernel refuses the last one as it would that.
     let buf_index = u16::try_from(buf_index).unwrap_or(u16::MAX);
-    let rw = Rw {
-        op,
-        fd,
-        addr: addr as u64,
-        len,
-        offset,
-        buf_index,
-    };
+    let rw = Rw { op, fd, addr: addr as u64, len, offset, buf_index };
     // SAFETY: the caller's.
-    unsafe {
-        edit(sqe, |sqe| {
-            *sqe = rw_meta(&rw, pi.addr() as u64, sqe.user_data)
-        })
-    }
+    unsafe { edit(sqe, |sqe| *sqe = rw_meta(&rw, pi.addr() as u64, sqe.user_data)) }
 }
 
 // liburing's spelling of the same calls. It owns the prefix: should a release of it bring one of these

@@ -38,9 +38,7 @@ impl Found {
         errors.not_overlapping(&[&own])?;
         errors.not_overlapping(looked_at)?;
         own.not_overlapping(looked_at)?;
-        Ok(Found {
-            report: Some((report, r)),
-        })
+        Ok(Found { report: Some((report, r)) })
     }
 
     pub(super) fn put(&mut self, failure: &Failure) -> ControlFlow<()> {
@@ -69,10 +67,6 @@ impl Found {
             // SAFETY: `new` has read from there, and its caller vouches for writes.
             unsafe { write_sized(place, &r) }?;
         }
-        if counts.failed == 0 {
-            Ok(())
-        } else {
-            Err(Error::Check)
-        }
+        if counts.failed == 0 { Ok(()) } else { Err(Error::Check) }
     }
 }

@@ -217,15 +217,7 @@ unsafe fn options(opts: *const urx_target_opts) -> Result<Options> {
 }
 
 fn show(target: &Target) -> urx_target_info {
-    let Facts {
-        kind,
-        nsid,
-        bytes,
-        start,
-        layout,
-        limits,
-        zones,
-    } = *target.facts();
+    let Facts { kind, nsid, bytes, start, layout, limits, zones } = *target.facts();
     let sources = [
         layout.format.source,
         layout.type_source,

@@ -133,9 +133,7 @@ impl Pi {
 
 /// Blocks to do at once.
 pub(super) fn batch(in_one_piece: usize, left: u64) -> usize {
-    in_one_piece
-        .min(BATCH)
-        .min(usize::try_from(left).unwrap_or(BATCH))
+    in_one_piece.min(BATCH).min(usize::try_from(left).unwrap_or(BATCH))
 }
 
 /// Puts tuples where they belong, block after block.
@@ -152,12 +150,7 @@ impl<'p> Maker<'p> {
     pub(super) fn new(pi: &'p Pi, tags: &Tags, block: u64) -> Result<Self> {
         pi.check_storage(tags)?;
         let words = Words::new(&pi.protection, tags);
-        Ok(Maker {
-            pi,
-            words,
-            keep: Tuple::field_mask(&pi.protection, tags.keep),
-            block,
-        })
+        Ok(Maker { pi, words, keep: Tuple::field_mask(&pi.protection, tags.keep), block })
     }
 
     /// `count` more blocks whose data and metadata lie apart.
@@ -167,19 +160,14 @@ impl<'p> Maker<'p> {
         data: &mut Reader<'d, impl Iterator<Item = &'d [u8]>>,
         meta: &mut Writer<'m, impl Iterator<Item = &'m mut [u8]>>,
     ) -> Result<()> {
-        let Pi {
-            interval,
-            meta_size,
-            ..
-        } = *self.pi;
+        let Pi { interval, meta_size, .. } = *self.pi;
         let end = self.block.saturating_add(count);
         while self.block < end {
             let n = data.whole(interval).min(meta.whole(meta_size));
             match batch(n, end - self.block) {
                 0 => {
                     let mut sum = Sum::new(self.pi.protection.guard);
-                    data.take(interval, |piece| sum.update(piece))
-                        .ok_or(SHORT)?;
+                    data.take(interval, |piece| sum.update(piece)).ok_or(SHORT)?;
                     self.scattered(sum, meta)?;
                 }
                 n => {
@@ -207,8 +195,7 @@ impl<'p> Maker<'p> {
             match batch(both.whole(stride), end - self.block) {
                 0 => {
                     let mut sum = Sum::new(self.pi.protection.guard);
-                    both.take(interval, |piece| sum.update(piece))
-                        .ok_or(SHORT)?;
+                    both.take(interval, |piece| sum.update(piece)).ok_or(SHORT)?;
                     self.scattered(sum, both)?;
                 }
                 n => {
@@ -245,9 +232,7 @@ impl<'p> Maker<'p> {
     }
 
     fn whole(&mut self, guard: u64, meta: &mut [u8]) -> Result<()> {
-        self.pi
-            .edit_meta(guard, meta, |guard, old| self.word(guard, old))
-            .ok_or(SHORT)?;
+        self.pi.edit_meta(guard, meta, |guard, old| self.word(guard, old)).ok_or(SHORT)?;
         self.block = self.block.wrapping_add(1);
         Ok(())
     }

@@ -72,9 +72,7 @@ impl Pi {
     /// Refuses a format without a tuple.
     pub fn new(format: &Format) -> Result<Self> {
         let Some(&protection) = format.protection() else {
-            return Err(Error::Invalid(
-                c"guard: a format without protection information",
-            ));
+            return Err(Error::Invalid(c"guard: a format without protection information"));
         };
         Ok(Pi {
             interval: format.interval() as usize,
@@ -112,9 +110,7 @@ impl Pi {
     /// Byte of a block's metadata, and bit of it, where bit `bit` of a field lies.
     pub(crate) fn place(&self, field: Checks, bit: u64) -> Option<(usize, u32)> {
         let ones = Tuple::field_mask(&self.protection, field);
-        let bit = u32::try_from(bit)
-            .ok()
-            .filter(|bit| *bit < ones.count_ones())?;
+        let bit = u32::try_from(bit).ok().filter(|bit| *bit < ones.count_ones())?;
         let from_low = ones.trailing_zeros() + bit;
         let byte = self.tuple_size() - 1 - (from_low / 8) as usize;
         Some((self.offset() + byte, from_low % 8))
@@ -131,9 +127,7 @@ impl Pi {
 
     /// The tuple in the metadata of one block.
     pub fn tuple(&self, meta: &[u8]) -> Result<Tuple> {
-        let bytes = meta
-            .get(self.offset()..self.offset() + self.tuple_size())
-            .ok_or(SHORT)?;
+        let bytes = meta.get(self.offset()..self.offset() + self.tuple_size()).ok_or(SHORT)?;
         Ok(Tuple::from_word(&self.protection, tuple::load(bytes)))
     }
 
@@ -167,9 +161,9 @@ impl Pi {
     fn check_layout(&self, interleaved: bool) -> Result<()> {
         match self.interleaved == interleaved {
             true => Ok(()),
-            false => Err(Error::Invalid(
-                c"blocks: separate for an interleaved format, or the reverse",
-            )),
+            false => {
+                Err(Error::Invalid(c"blocks: separate for an interleaved format, or the reverse"))
+            }
         }
     }
 
@@ -183,9 +177,7 @@ impl Pi {
     fn check_asked(&self, checks: Checks) -> Result<()> {
         match self.protection.checks().contains(checks) {
             true => Ok(()),
-            false => Err(Error::Invalid(
-                c"tags: a check that this format cannot make",
-            )),
+            false => Err(Error::Invalid(c"tags: a check that this format cannot make")),
         }
     }
 
@@ -224,10 +216,7 @@ impl Pi {
         let mut bytes = [0; tuple::MAX];
         let bytes = bytes.get_mut(..size)?;
         let places = || pieces.iter().flat_map(|piece| piece.iter());
-        bytes
-            .iter_mut()
-            .zip(places())
-            .for_each(|(to, from)| *to = *from);
+        bytes.iter_mut().zip(places()).for_each(|(to, from)| *to = *from);
         tuple::store(bytes, edit(sum.finish(), tuple::load(bytes)));
         let places = pieces.iter_mut().flat_map(|piece| piece.iter_mut());
         places.zip(bytes).for_each(|(to, from)| *to = *from);
@@ -238,10 +227,7 @@ impl Pi {
     fn read_meta(&self, guard: u64, meta: &[u8]) -> Option<(u64, u128)> {
         let (before, rest) = meta.split_at_checked(self.offset())?;
         let bytes = rest.get(..self.tuple_size())?;
-        Some((
-            crc::resume(self.protection.guard, guard, before),
-            tuple::load(bytes),
-        ))
+        Some((crc::resume(self.protection.guard, guard, before), tuple::load(bytes)))
     }
 
     /// The same, wherever segments end.

@@ -49,9 +49,7 @@ impl Pi {
             };
             match meta.whole(self.meta_size) {
                 0 => self.edit_scattered_meta(Sum::new(self.protection.guard), &mut meta, edit),
-                _ => meta
-                    .run(self.meta_size)
-                    .and_then(|meta| self.edit_word(meta, edit)),
+                _ => meta.run(self.meta_size).and_then(|meta| self.edit_word(meta, edit)),
             }
             .ok_or(SHORT)?;
         }

@@ -47,26 +47,13 @@ impl Stream {
     pub fn new(pi: &Pi, tags: &Tags) -> Result<Self> {
         pi.check_storage(tags)?;
         let sum = Sum::new(pi.protection.guard);
-        let state = State {
-            block: 0,
-            position: 0,
-            sum,
-            tuple: [0; MAX],
-        };
-        Ok(Stream {
-            pi: *pi,
-            tags: *tags,
-            state,
-        })
+        let state = State { block: 0, position: 0, sum, tuple: [0; MAX] };
+        Ok(Stream { pi: *pi, tags: *tags, state })
     }
 
     /// Where it was once. `None`: no stream of this format can be there.
     pub(crate) fn resume(pi: &Pi, tags: &Tags, state: State) -> Option<Self> {
-        (state.position < pi.stride()).then_some(Stream {
-            pi: *pi,
-            tags: *tags,
-            state,
-        })
+        (state.position < pi.stride()).then_some(Stream { pi: *pi, tags: *tags, state })
     }
 
     /// Blocks that have been, whole ones.
@@ -187,8 +174,7 @@ impl Stream {
                 let passed_over = whole - usize::try_from(seen).unwrap_or(whole);
                 data.take(passed_over * stride, |_| ()).ok_or(SHORT)?;
                 if !self.pi.interleaved {
-                    meta.take(passed_over * self.pi.meta_size, |_| ())
-                        .ok_or(SHORT)?;
+                    meta.take(passed_over * self.pi.meta_size, |_| ()).ok_or(SHORT)?;
                 }
                 state.block = state.block.wrapping_add(whole as u64);
                 left -= whole * stride;
@@ -199,10 +185,9 @@ impl Stream {
                 let n = length.min(left);
                 match part {
                     Part::Summed => data.take(n, |piece| state.sum.update(piece)),
-                    Part::Tuple(at) => state
-                        .tuple
-                        .get_mut(at..at + n)
-                        .and_then(|bytes| data.copy_to(bytes)),
+                    Part::Tuple(at) => {
+                        state.tuple.get_mut(at..at + n).and_then(|bytes| data.copy_to(bytes))
+                    }
                     Part::Rest => data.take(n, |_| ()),
                 }
                 .ok_or(SHORT)?;

@@ -11,10 +11,7 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, n: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (self.0 >> 33) as usize % n
     }
 
@@ -34,12 +31,7 @@ impl Dice {
             Guard::Crc64 => self.below(49) as u8,
         };
         let interval = [8, 24, 512, 520, 4096, 4104][self.below(6)];
-        let p = Protection {
-            guard,
-            pi_type,
-            offset: last as u16,
-            storage_bits,
-        };
+        let p = Protection { guard, pi_type, offset: last as u16, storage_bits };
         Format::new(interval, meta_size as u16, self.below(2) == 1, Some(p)).unwrap()
     }
 
@@ -94,18 +86,8 @@ impl Sample {
         let (pi, tags) = (Pi::new(&format).unwrap(), dice.tags(&format));
         let count = dice.below(70);
         let data = dice.bytes(count * pi.stride());
-        let meta = dice.bytes(if pi.interleaved() {
-            0
-        } else {
-            count * pi.meta_size()
-        });
-        let mut sample = Sample {
-            pi,
-            tags,
-            count: count as u64,
-            data,
-            meta,
-        };
+        let meta = dice.bytes(if pi.interleaved() { 0 } else { count * pi.meta_size() });
+        let mut sample = Sample { pi, tags, count: count as u64, data, meta };
         sample.generate();
         sample
     }
@@ -113,10 +95,7 @@ impl Sample {
     fn generate(&mut self) {
         let blocks = match self.pi.interleaved() {
             true => BlocksMut::Interleaved(&mut self.data),
-            false => BlocksMut::Separate {
-                data: &self.data,
-                meta: &mut self.meta,
-            },
+            false => BlocksMut::Separate { data: &self.data, meta: &mut self.meta },
         };
         self.pi.generate(&self.tags, blocks).unwrap();
     }
@@ -124,10 +103,7 @@ impl Sample {
     /// The data of each block alone.
     fn bare(&self) -> Vec<u8> {
         let blocks = self.data.chunks(self.pi.stride());
-        blocks
-            .flat_map(|block| &block[..self.pi.interval()])
-            .copied()
-            .collect()
+        blocks.flat_map(|block| &block[..self.pi.interval()]).copied().collect()
     }
 
     fn failures(&self, dice: &mut Dice, tags: &Tags) -> (Vec<Failure>, Counts) {
@@ -180,15 +156,13 @@ fn scattered_is_contiguous() {
                 block[start..start + s.pi.tuple_size()].fill(0x5a);
             }
             let pieces = dice.cut_mut(&mut data);
-            s.pi.generate_interleaved(&s.tags, s.count, pieces.into_iter())
-                .unwrap();
+            s.pi.generate_interleaved(&s.tags, s.count, pieces.into_iter()).unwrap();
         } else {
             for block in meta.chunks_mut(s.pi.meta_size()) {
                 block[s.pi.offset()..s.pi.offset() + s.pi.tuple_size()].fill(0x5a);
             }
             let (from, to) = (dice.cut(&data), dice.cut_mut(&mut meta));
-            s.pi.generate_separate(&s.tags, s.count, from.into_iter(), to.into_iter())
-                .unwrap();
+            s.pi.generate_separate(&s.tags, s.count, from.into_iter(), to.into_iter()).unwrap();
         }
         assert!(data == s.data && meta == s.meta);
     });
@@ -203,14 +177,8 @@ fn interleaved_is_separate() {
         let split = |block: &[u8]| block.split_at(s.pi.interval()).1.to_vec();
         let meta: Vec<u8> = s.data.chunks(s.pi.stride()).flat_map(split).collect();
         let mut made = meta.clone();
-        let apart = Pi {
-            interleaved: false,
-            ..s.pi
-        };
-        let blocks = BlocksMut::Separate {
-            data: &s.bare(),
-            meta: &mut made,
-        };
+        let apart = Pi { interleaved: false, ..s.pi };
+        let blocks = BlocksMut::Separate { data: &s.bare(), meta: &mut made };
         apart.generate(&s.tags, blocks).unwrap();
         assert!(made == meta);
     });
@@ -222,16 +190,13 @@ fn copying_is_copying_and_protecting() {
         let bare = s.bare();
         let (mut data, mut meta) = (s.data.clone(), s.meta.clone());
         let step = s.pi.stride();
-        data.chunks_mut(step)
-            .for_each(|block| block[..s.pi.interval()].fill(0));
+        data.chunks_mut(step).for_each(|block| block[..s.pi.interval()].fill(0));
         let from = dice.cut(&bare).into_iter();
         let to = dice.cut_mut(&mut data).into_iter();
         let tuples = dice.cut_mut(&mut meta).into_iter();
         match s.pi.interleaved() {
             true => s.pi.copy_generate_interleaved(&s.tags, s.count, from, to),
-            false => {
-                s.pi.copy_generate_separate(&s.tags, s.count, from, to, tuples)
-            }
+            false => s.pi.copy_generate_separate(&s.tags, s.count, from, to, tuples),
         }
         .unwrap();
         assert!(data == s.data && meta == s.meta);
@@ -241,8 +206,7 @@ fn copying_is_copying_and_protecting() {
         let to = dice.cut_mut(&mut back).into_iter();
         let wanted = Wanted::of(&s.tags);
         let found = |failure| panic!("{failure:?}");
-        s.pi.copy_verify(&wanted, s.count, from, tuples, to, found)
-            .unwrap();
+        s.pi.copy_verify(&wanted, s.count, from, tuples, to, found).unwrap();
         assert!(back == bare);
     });
 }
@@ -253,29 +217,17 @@ fn retagging_back_and_forth_changes_nothing() {
         let checks = s.tags.checks - Checks::GUARD;
         let from = Tags { checks, ..s.tags };
         let reference = mask(s.pi.protection.ref_bits()).wrapping_sub(1);
-        let to = Tags {
-            reference,
-            app: s.tags.app ^ 0x1111,
-            ..from
-        };
+        let to = Tags { reference, app: s.tags.app ^ 0x1111, ..from };
         if to.app == 0xffff {
             return;
         }
         let before = (s.data.clone(), s.meta.clone());
         for (from, to) in [(&from, &to), (&to, &from)] {
-            let bytes = if s.pi.interleaved() {
-                &mut s.data
-            } else {
-                &mut s.meta
-            };
+            let bytes = if s.pi.interleaved() { &mut s.data } else { &mut s.meta };
             let pieces = dice.cut_mut(bytes).into_iter();
             let found = |failure| panic!("{failure:?}");
-            s.pi.retag_scattered(&Wanted::of(from), to, s.count, pieces, found)
-                .unwrap();
-            let tags = Tags {
-                checks: s.tags.checks,
-                ..*to
-            };
+            s.pi.retag_scattered(&Wanted::of(from), to, s.count, pieces, found).unwrap();
+            let tags = Tags { checks: s.tags.checks, ..*to };
             assert_eq!(s.failures(dice, &tags).0, [], "{from:?} to {to:?}");
         }
         assert!(before == (s.data, s.meta));
@@ -284,67 +236,28 @@ fn retagging_back_and_forth_changes_nothing() {
 
 #[test]
 fn retagging_leaves_escapes_and_strangers_alone() {
-    let p = Protection {
-        guard: Guard::T10Dif,
-        pi_type: PiType::Type1,
-        offset: 0,
-        storage_bits: 0,
-    };
+    let p = Protection { guard: Guard::T10Dif, pi_type: PiType::Type1, offset: 0, storage_bits: 0 };
     let pi = Pi::new(&Format::new(512, 8, false, Some(p)).unwrap()).unwrap();
-    let tuple = |app, reference| Tuple {
-        guard: 7,
-        app,
-        storage: 0,
-        reference,
-    };
-    let was = [
-        tuple(1, 100),
-        tuple(0xffff, 101),
-        tuple(1, 5),
-        tuple(2, 103),
-    ];
+    let tuple = |app, reference| Tuple { guard: 7, app, storage: 0, reference };
+    let was = [tuple(1, 100), tuple(0xffff, 101), tuple(1, 5), tuple(2, 103)];
     let mut meta = [0; 32];
     for (block, tuple) in meta.chunks_mut(8).zip(&was) {
         pi.set_tuple(block, tuple).unwrap();
     }
-    let from = Tags {
-        checks: Checks::REF,
-        reference: 100,
-        ..Tags::default()
-    };
-    let to = Tags {
-        keep: Checks::APP,
-        reference: 0xffff_ffff,
-        ..Tags::default()
-    };
+    let from = Tags { checks: Checks::REF, reference: 100, ..Tags::default() };
+    let to = Tags { keep: Checks::APP, reference: 0xffff_ffff, ..Tags::default() };
     let mut failures = vec![];
     let found = |failure| {
         failures.push(failure);
         ControlFlow::Break(())
     };
-    let counts = pi
-        .retag_scattered(&Wanted::of(&from), &to, 4, once(&mut meta[..]), found)
-        .unwrap();
-    let is: Vec<Tuple> = meta
-        .chunks(8)
-        .map(|block| pi.tuple(block).unwrap())
-        .collect();
+    let counts =
+        pi.retag_scattered(&Wanted::of(&from), &to, 4, once(&mut meta[..]), found).unwrap();
+    let is: Vec<Tuple> = meta.chunks(8).map(|block| pi.tuple(block).unwrap()).collect();
     assert_eq!(is, [tuple(1, 0xffff_ffff), was[1], was[2], tuple(2, 2)]);
-    let stranger = Failure {
-        check: Checks::REF,
-        block: 2,
-        expected: 102,
-        actual: 5,
-    };
+    let stranger = Failure { check: Checks::REF, block: 2, expected: 102, actual: 5 };
     assert_eq!(failures, [stranger]);
-    assert_eq!(
-        counts,
-        Counts {
-            blocks: 4,
-            escaped: 1,
-            failed: 1
-        }
-    );
+    assert_eq!(counts, Counts { blocks: 4, escaped: 1, failed: 1 });
 }
 
 /// Lengths of pieces that add up.
@@ -360,12 +273,7 @@ fn a_stream_is_one_shot() {
         let mut stream = Stream::new(&s.pi, &s.tags).unwrap();
         let (mut from, mut to) = (0, 0);
         for len in lengths(dice, data.len()) {
-            let tuples = stream.ending(len)
-                * if s.pi.interleaved() {
-                    0
-                } else {
-                    s.pi.meta_size()
-                };
+            let tuples = stream.ending(len) * if s.pi.interleaved() { 0 } else { s.pi.meta_size() };
             let piece = &mut data[from..from + len];
             let into = dice.cut_mut(&mut meta[to..to + tuples]);
             match s.pi.interleaved() {
@@ -392,12 +300,7 @@ fn a_stream_is_one_shot() {
         let mut total = Counts::default();
         let (mut from, mut to) = (0, 0);
         for len in lengths(dice, s.data.len()) {
-            let tuples = stream.ending(len)
-                * if s.pi.interleaved() {
-                    0
-                } else {
-                    s.pi.meta_size()
-                };
+            let tuples = stream.ending(len) * if s.pi.interleaved() { 0 } else { s.pi.meta_size() };
             let data = dice.cut(&s.data[from..from + len]).into_iter();
             let meta = dice.cut(&s.meta[to..to + tuples]).into_iter();
             let found = |failure| {
@@ -417,32 +320,19 @@ fn a_stream_is_one_shot() {
 
 #[test]
 fn per_block_checks() {
-    let p = Protection {
-        guard: Guard::Crc64,
-        pi_type: PiType::Type1,
-        offset: 0,
-        storage_bits: 0,
-    };
+    let p = Protection { guard: Guard::Crc64, pi_type: PiType::Type1, offset: 0, storage_bits: 0 };
     let pi = Pi::new(&Format::new(64, 16, false, Some(p)).unwrap()).unwrap();
     let checks = Checks::GUARD | Checks::REF;
-    let tags = Tags {
-        checks,
-        reference: 5,
-        ..Tags::default()
-    };
+    let tags = Tags { checks, reference: 5, ..Tags::default() };
     let (data, meta) = ([0; 192], [0; 48]);
     let failing = |masks: Option<&[u8]>| {
         let mut failures = vec![];
-        let wanted = Wanted {
-            block_checks: masks,
-            ..Wanted::of(&tags)
-        };
+        let wanted = Wanted { block_checks: masks, ..Wanted::of(&tags) };
         let found = |f: Failure| {
             failures.push((f.block, f.check));
             ControlFlow::Continue(())
         };
-        pi.verify_scattered(&wanted, 3, once(&data[..]), once(&meta[..]), found)
-            .unwrap();
+        pi.verify_scattered(&wanted, 3, once(&data[..]), once(&meta[..]), found).unwrap();
         failures
     };
     let (guard, reference) = (Checks::GUARD, Checks::REF);
@@ -453,25 +343,11 @@ fn per_block_checks() {
 
 #[test]
 fn without_enough_memory_it_is_an_error() {
-    let p = Protection {
-        guard: Guard::Ip,
-        pi_type: PiType::Type1,
-        offset: 0,
-        storage_bits: 0,
-    };
+    let p = Protection { guard: Guard::Ip, pi_type: PiType::Type1, offset: 0, storage_bits: 0 };
     let pi = Pi::new(&Format::new(64, 8, false, Some(p)).unwrap()).unwrap();
-    let tags = Tags {
-        checks: Checks::GUARD,
-        ..Tags::default()
-    };
+    let tags = Tags { checks: Checks::GUARD, ..Tags::default() };
     let found = |_| ControlFlow::Continue(());
     let wanted = Wanted::of(&tags);
-    assert_eq!(
-        pi.verify_scattered(&wanted, 1, empty(), empty(), found),
-        Err(SHORT)
-    );
-    assert_eq!(
-        pi.generate_separate(&tags, 1, once(&[0; 63][..]), empty()),
-        Err(SHORT)
-    );
+    assert_eq!(pi.verify_scattered(&wanted, 1, empty(), empty(), found), Err(SHORT));
+    assert_eq!(pi.generate_separate(&tags, 1, once(&[0; 63][..]), empty()), Err(SHORT));
 }

@@ -94,11 +94,7 @@ pub(super) struct Words {
 
 impl Words {
     pub(super) fn new(p: &Protection, tags: &Tags) -> Self {
-        let fixed = Tuple {
-            app: tags.app,
-            storage: tags.storage,
-            ..Tuple::default()
-        };
+        let fixed = Tuple { app: tags.app, storage: tags.storage, ..Tuple::default() };
         Words {
             guard: p.guard,
             fixed: fixed.word(p),
@@ -130,12 +126,7 @@ mod tests {
     use super::*;
 
     fn p(guard: Guard, storage_bits: u8) -> Protection {
-        Protection {
-            guard,
-            pi_type: PiType::Type1,
-            offset: 0,
-            storage_bits,
-        }
+        Protection { guard, pi_type: PiType::Type1, offset: 0, storage_bits }
     }
 
     fn bytes<const N: usize>(p: &Protection, t: &Tuple) -> [u8; N] {
@@ -147,33 +138,16 @@ mod tests {
 
     #[test]
     fn fields_lie_where_the_specification_puts_them() {
-        let t = Tuple {
-            guard: 0x1122,
-            app: 0x3344,
-            storage: 0,
-            reference: 0x5566_7788,
-        };
+        let t = Tuple { guard: 0x1122, app: 0x3344, storage: 0, reference: 0x5566_7788 };
         let expected = [0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88];
         assert_eq!(bytes::<8>(&p(Guard::T10Dif, 0), &t), expected);
 
-        let t = Tuple {
-            guard: 0x1122_3344,
-            app: 0x5566,
-            storage: 0xabcd,
-            reference: 0x77,
-        };
-        let expected = [
-            0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0xab, 0xcd, 0, 0, 0, 0, 0, 0, 0, 0x77,
-        ];
+        let t = Tuple { guard: 0x1122_3344, app: 0x5566, storage: 0xabcd, reference: 0x77 };
+        let expected = [0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0xab, 0xcd, 0, 0, 0, 0, 0, 0, 0, 0x77];
         assert_eq!(bytes::<16>(&p(Guard::Crc32c, 16), &t), expected);
 
         let guard = 0x1122_3344_5566_7788;
-        let t = Tuple {
-            guard,
-            app: 0x99aa,
-            storage: 0x5,
-            reference: 0xbbb_ccdd_eeff,
-        };
+        let t = Tuple { guard, app: 0x99aa, storage: 0x5, reference: 0xbbb_ccdd_eeff };
         let expected = [
             0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0x5b, 0xbb, 0xcc, 0xdd,
             0xee, 0xff,

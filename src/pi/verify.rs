@@ -47,11 +47,7 @@ pub(crate) struct Wanted<'a> {
 
 impl Wanted<'_> {
     pub(crate) fn of(tags: &Tags) -> Self {
-        Wanted {
-            tags: *tags,
-            or_reference: None,
-            block_checks: None,
-        }
+        Wanted { tags: *tags, or_reference: None, block_checks: None }
     }
 }
 
@@ -109,9 +105,7 @@ impl Pi {
         let mut bare = Writer::new(bare);
         let mut copied = 0;
         while copied < count {
-            let n = self
-                .whole_blocks(&mut data, &mut meta)
-                .min(bare.whole(self.interval));
+            let n = self.whole_blocks(&mut data, &mut meta).min(bare.whole(self.interval));
             match batch(n, count - copied) {
                 0 => {
                     let mut sum = Sum::new(self.protection.guard);
@@ -186,16 +180,7 @@ impl<'p, F: FnMut(Failure) -> ControlFlow<()>> Judge<'p, F> {
         let care = Tuple::field_mask(p, tags.checks) & !ignored;
         let words = Words::new(p, tags);
         let counts = Counts::default();
-        Ok(Judge {
-            pi,
-            wanted,
-            words,
-            care,
-            first,
-            found,
-            done: false,
-            counts,
-        })
+        Ok(Judge { pi, wanted, words, care, first, found, done: false, counts })
     }
 
     /// `count` more blocks, unless `found` has heard enough. How many it took.
@@ -211,8 +196,7 @@ impl<'p, F: FnMut(Failure) -> ControlFlow<()>> Judge<'p, F> {
             match batch(self.pi.whole_blocks(data, meta), left) {
                 0 => {
                     let mut sum = Sum::new(self.pi.protection.guard);
-                    data.take(interval, |piece| sum.update(piece))
-                        .ok_or(SHORT)?;
+                    data.take(interval, |piece| sum.update(piece)).ok_or(SHORT)?;
                     self.scattered(sum, data, meta)?;
                     left -= 1;
                 }
@@ -311,46 +295,25 @@ impl<'p, F: FnMut(Failure) -> ControlFlow<()>> Judge<'p, F> {
     fn compare(&self, block: u64, guard: u64, is: &Tuple) -> [Option<Failure>; 4] {
         let tags = &self.wanted.tags;
         let checks = self.wanted.block_checks.map_or(tags.checks, |masks| {
-            let mask = usize::try_from(block)
-                .ok()
-                .and_then(|n| masks.get(n))
-                .copied();
+            let mask = usize::try_from(block).ok().and_then(|n| masks.get(n)).copied();
             tags.checks & Checks::from_bits_truncate(mask.unwrap_or(u8::MAX).into())
         });
         let reference = self.words.reference(block);
         let other = self.wanted.or_reference.map_or(reference, |first| {
-            let tags = Tags {
-                reference: first,
-                ..*tags
-            };
+            let tags = Tags { reference: first, ..*tags };
             Words::new(&self.pi.protection, &tags).reference(block)
         });
         let failed = |check, right: bool, expected: u128, actual: u128| {
             let failed = checks.contains(check) && !right;
-            failed.then_some(Failure {
-                check,
-                block,
-                expected,
-                actual,
-            })
+            failed.then_some(Failure { check, block, expected, actual })
         };
         let same_app = (is.app ^ tags.app) & !tags.app_ignore == 0;
         let same_storage = is.storage == tags.storage;
         let same_ref = is.reference == reference || is.reference == other;
         [
-            failed(
-                Checks::GUARD,
-                is.guard == guard,
-                guard.into(),
-                is.guard.into(),
-            ),
+            failed(Checks::GUARD, is.guard == guard, guard.into(), is.guard.into()),
             failed(Checks::APP, same_app, tags.app.into(), is.app.into()),
-            failed(
-                Checks::STORAGE,
-                same_storage,
-                tags.storage.into(),
-                is.storage.into(),
-            ),
+            failed(Checks::STORAGE, same_storage, tags.storage.into(), is.storage.into()),
             failed(Checks::REF, same_ref, reference, is.reference),
         ]
     }

@@ -71,10 +71,7 @@ pub(crate) struct Writer<'a, I> {
 
 impl<'a, I: Iterator<Item = &'a mut [u8]>> Writer<'a, I> {
     pub(crate) fn new(rest: I) -> Self {
-        Writer {
-            head: &mut [],
-            rest,
-        }
+        Writer { head: &mut [], rest }
     }
 
     /// As [`Reader::whole`].
@@ -129,11 +126,7 @@ mod tests {
             let mut seen = Vec::new();
             for _ in 0..10 / n {
                 let before = seen.len();
-                assert!(
-                    reader
-                        .take(n, |piece| seen.extend_from_slice(piece))
-                        .is_some()
-                );
+                assert!(reader.take(n, |piece| seen.extend_from_slice(piece)).is_some());
                 assert_eq!(seen.len() - before, n);
             }
             assert_eq!(seen, b"abcdefghij"[..10 / n * n]);

@@ -48,9 +48,7 @@ fn parse(namespace: &Page, nvm: Option<&Page>) -> Result<Namespace> {
         2 => Some(PiType::Type2),
         3 => Some(PiType::Type3),
         _ => {
-            return Err(Error::Unsupported(
-                c"format: a protection type that is not specified",
-            ));
+            return Err(Error::Unsupported(c"format: a protection type that is not specified"));
         }
     };
     let extended = nvm.map_or(0, |page| le32(page, 12 + 4 * index));
@@ -85,9 +83,7 @@ fn guard(extended: u32) -> Result<Guard> {
         0 => Ok(Guard::T10Dif),
         1 => Ok(Guard::Crc32c),
         2 => Ok(Guard::Crc64),
-        _ => Err(Error::Unsupported(
-            c"format: a guard that this library does not know",
-        )),
+        _ => Err(Error::Unsupported(c"format: a guard that this library does not know")),
     }
 }
 
@@ -97,9 +93,7 @@ fn le32(page: &Page, at: usize) -> u32 {
 
 /// `N` bytes at a place inside the page; zeros beyond it.
 fn bytes<const N: usize>(page: &Page, at: usize) -> [u8; N] {
-    page.get(at..at + N)
-        .and_then(|b| b.try_into().ok())
-        .unwrap_or([0; N])
+    page.get(at..at + N).and_then(|b| b.try_into().ok()).unwrap_or([0; N])
 }
 
 #[cfg(test)]
@@ -125,10 +119,7 @@ mod tests {
         let ns = parse(&ns, None).unwrap();
         assert_eq!(ns.blocks, 256);
         let f = ns.format;
-        assert_eq!(
-            (f.interval(), f.meta_size(), f.interleaved()),
-            (4096, 8, false)
-        );
+        assert_eq!((f.interval(), f.meta_size(), f.interleaved()), (4096, 8, false));
         assert_eq!(f.protection().unwrap().guard, Guard::T10Dif);
         assert_eq!(f.protection().unwrap().offset, 0);
     }
@@ -139,10 +130,7 @@ mod tests {
         let extended: u32 = 16 | 2 << 7;
         let nvm = page(&[(12, &extended.to_le_bytes())]);
         let f = parse(&ns, Some(&nvm)).unwrap().format;
-        assert_eq!(
-            (f.interval(), f.meta_size(), f.interleaved()),
-            (512, 64, true)
-        );
+        assert_eq!((f.interval(), f.meta_size(), f.interleaved()), (512, 64, true));
         let expected = Protection {
             guard: Guard::Crc64,
             pi_type: PiType::Type3,

@@ -17,19 +17,13 @@ pub(super) fn format(cap: &LbmdCap) -> Result<Option<Format>> {
         abi::LBMD_PI_CSUM_CRC16 => Some(Guard::T10Dif),
         abi::LBMD_PI_CSUM_CRC64 => Some(Guard::Crc64),
         _ => {
-            return Err(Error::Unsupported(
-                c"format: a guard that this library does not know",
-            ));
+            return Err(Error::Unsupported(c"format: a guard that this library does not know"));
         }
     };
     let checks_ref = cap.flags & abi::LBMD_PI_CAP_REFTAG != 0;
     let protection = guard.map(|guard| Protection {
         guard,
-        pi_type: if checks_ref {
-            PiType::Type1
-        } else {
-            PiType::Type3
-        },
+        pi_type: if checks_ref { PiType::Type1 } else { PiType::Type3 },
         offset: cap.pi_offset.into(),
         storage_bits: cap.storage_tag_size.saturating_mul(8),
     });
@@ -59,10 +53,7 @@ mod tests {
     #[test]
     fn a_tuple_behind_other_metadata() {
         let f = format(&MS64_LAST).unwrap().unwrap();
-        assert_eq!(
-            (f.interval(), f.meta_size(), f.interleaved()),
-            (4096, 64, false)
-        );
+        assert_eq!((f.interval(), f.meta_size(), f.interleaved()), (4096, 64, false));
         let expected = Protection {
             guard: Guard::T10Dif,
             pi_type: PiType::Type1,
@@ -74,34 +65,20 @@ mod tests {
 
     #[test]
     fn type_3_has_no_reference_check() {
-        let f = format(&LbmdCap {
-            flags: 1,
-            ref_tag_size: 0,
-            ..MS64_LAST
-        })
-        .unwrap()
-        .unwrap();
+        let f = format(&LbmdCap { flags: 1, ref_tag_size: 0, ..MS64_LAST }).unwrap().unwrap();
         assert_eq!(f.protection().unwrap().pi_type, PiType::Type3);
     }
 
     #[test]
     fn metadata_without_a_guard_and_no_metadata() {
-        let opaque = LbmdCap {
-            flags: 0,
-            guard_tag_type: 0,
-            pi_size: 0,
-            ..MS64_LAST
-        };
+        let opaque = LbmdCap { flags: 0, guard_tag_type: 0, pi_size: 0, ..MS64_LAST };
         assert_eq!(format(&opaque).unwrap().unwrap().protection(), None);
         assert_eq!(format(&LbmdCap::default()).unwrap(), None);
     }
 
     #[test]
     fn an_unknown_guard_is_refused() {
-        let unknown = LbmdCap {
-            guard_tag_type: 3,
-            ..MS64_LAST
-        };
+        let unknown = LbmdCap { guard_tag_type: 3, ..MS64_LAST };
         assert_eq!(format(&unknown).unwrap_err().errno(), libc::EOPNOTSUPP);
     }
 }

@@ -142,9 +142,8 @@ pub fn probe(file: &File) -> Result<Facts> {
     if kind.is_block_device() {
         block(file, Disk::of_block(major, minor))
     } else if kind.is_char_device() {
-        let disk = Disk::of_nvme_char(major, minor).ok_or(Error::Unsupported(
-            c"target: a character device that is no NVMe namespace",
-        ))?;
+        let disk = Disk::of_nvme_char(major, minor)
+            .ok_or(Error::Unsupported(c"target: a character device that is no NVMe namespace"))?;
         nvme_char(file, &disk)
     } else if kind.is_file() {
         match sys::on_zonefs(file.as_fd()) {
@@ -152,9 +151,7 @@ pub fn probe(file: &File) -> Result<Facts> {
             false => Ok(regular(file, &stat)),
         }
     } else {
-        Err(Error::Unsupported(
-            c"target: neither a device nor a regular file",
-        ))
+        Err(Error::Unsupported(c"target: neither a device nor a regular file"))
     }
 }
 
@@ -162,12 +159,8 @@ fn block(file: &File, disk: Option<Disk>) -> Result<Facts> {
     let fd = file.as_fd();
     let nsid = sys::nvme_nsid(fd).ok();
     let namespace = nsid.and_then(|nsid| identify::identify(fd, nsid).ok());
-    let profile = disk
-        .as_ref()
-        .map_or(Profile::None, |d| d.profile(nsid.is_some()));
-    let block_size = disk
-        .as_ref()
-        .and_then(|d| d.number("queue/logical_block_size"));
+    let profile = disk.as_ref().map_or(Profile::None, |d| d.profile(nsid.is_some()));
+    let block_size = disk.as_ref().and_then(|d| d.number("queue/logical_block_size"));
     let start = disk.as_ref().and_then(|d| d.partition_start);
     let is_partition = start.is_some();
     let bytes = match sys::device_bytes(fd)? {
@@ -176,24 +169,14 @@ fn block(file: &File, disk: Option<Disk>) -> Result<Facts> {
         bytes => Known::by(Source::Driver, bytes),
     };
     Ok(Facts {
-        kind: if nsid.is_some() {
-            Kind::NvmeBlock
-        } else {
-            Kind::Block
-        },
+        kind: if nsid.is_some() { Kind::NvmeBlock } else { Kind::Block },
         nsid: nsid.map_or_else(Known::default, |nsid| Known::by(Source::Driver, nsid)),
         bytes,
         start: match &disk {
             Some(_) => Known::by(Source::Sysfs, start.unwrap_or(0).saturating_mul(SECTOR)),
             None => Known::default(),
         },
-        layout: layout(
-            sys::metadata_cap(fd).ok(),
-            profile,
-            namespace,
-            nsid.is_some(),
-            block_size,
-        ),
+        layout: layout(sys::metadata_cap(fd).ok(), profile, namespace, nsid.is_some(), block_size),
         limits: limits(file, disk.as_ref(), block_size),
         zones: zones(disk.as_ref(), bytes.value),
     })
@@ -222,9 +205,7 @@ fn nvme_char(file: &File, disk: &Disk) -> Result<Facts> {
 
 fn zonefs(file: &File, stat: &Metadata) -> Facts {
     let disk = Disk::of_block(libc::major(stat.dev()), libc::minor(stat.dev()));
-    let block_size = disk
-        .as_ref()
-        .and_then(|d| d.number("queue/logical_block_size"));
+    let block_size = disk.as_ref().and_then(|d| d.number("queue/logical_block_size"));
     let format = block_size.and_then(plain_format);
     // The file's size is its write pointer; its blocks are the zone's capacity.
     let bytes = stat.blocks().saturating_mul(SECTOR);
@@ -274,28 +255,12 @@ fn layout(
     let attribute = cap.and_then(|cap| lbmd::format(&cap).ok().flatten());
     let told = [
         Known::by(Source::Lbmd, attribute),
-        Known::by(
-            Source::Sysfs,
-            if let Profile::Known(f) = profile {
-                Some(f)
-            } else {
-                None
-            },
-        ),
+        Known::by(Source::Sysfs, if let Profile::Known(f) = profile { Some(f) } else { None }),
     ];
     let identified = Known::by(Source::Identify, namespace.map(|ns| ns.format));
-    let protected = told
-        .into_iter()
-        .find(|k| k.value.is_some_and(|f| f.protection().is_some()));
-    let known = [
-        protected,
-        Some(identified),
-        told.into_iter().find(|k| k.value.is_some()),
-    ];
-    let found = known
-        .into_iter()
-        .flatten()
-        .find_map(|k| Some(Known::by(k.source, k.value?)));
+    let protected = told.into_iter().find(|k| k.value.is_some_and(|f| f.protection().is_some()));
+    let known = [protected, Some(identified), told.into_iter().find(|k| k.value.is_some())];
+    let found = known.into_iter().flatten().find_map(|k| Some(Known::by(k.source, k.value?)));
     let Some(found) = found else {
         let hidden = profile == Profile::Unknown || (is_nvme && namespace.is_none());
         let source = match cap {
@@ -304,30 +269,20 @@ fn layout(
             None => Source::Sysfs,
         };
         let format = Known::by(source, block_size.and_then(plain_format));
-        return Layout {
-            format,
-            type_source: Source::None,
-            attribute,
-            hidden,
-        };
+        return Layout { format, type_source: Source::None, attribute, hidden };
     };
     let type_of = |f: &Format| f.protection().map(|p| p.pi_type);
-    let (format, type_source) = match (
-        type_of(&found.value),
-        identified.value.as_ref().and_then(type_of),
-    ) {
-        (Some(_), Some(PiType::Type2)) => (found.value.with_type(PiType::Type2), Source::Identify),
-        (Some(_), Some(_)) => (found.value, Source::Identify),
-        (Some(_), None) => (found.value, found.source),
-        (None, _) => (found.value, Source::None),
-    };
+    let (format, type_source) =
+        match (type_of(&found.value), identified.value.as_ref().and_then(type_of)) {
+            (Some(_), Some(PiType::Type2)) => {
+                (found.value.with_type(PiType::Type2), Source::Identify)
+            }
+            (Some(_), Some(_)) => (found.value, Source::Identify),
+            (Some(_), None) => (found.value, found.source),
+            (None, _) => (found.value, Source::None),
+        };
     let format = Known::by(found.source, Some(format));
-    Layout {
-        format,
-        type_source,
-        attribute,
-        hidden: false,
-    }
+    Layout { format, type_source, attribute, hidden: false }
 }
 
 fn plain_format(block_size: u64) -> Option<Format> {
@@ -345,21 +300,12 @@ fn limits(file: &File, disk: Option<&Disk>, block_size: Option<u64>) -> Known<Li
     let told = sys::direct_io_align(file.as_fd());
     let zoned = disk.is_some_and(Disk::is_zoned);
     let append = number("queue/zone_append_max_bytes").filter(|_| zoned);
-    let command = number("queue/max_hw_sectors_kb")
-        .unwrap_or(0)
-        .saturating_mul(1024);
+    let command = number("queue/max_hw_sectors_kb").unwrap_or(0).saturating_mul(1024);
     // Kernels that do not tell ask for the block size.
     let data_align = told.or(block_size.map(to_u32)).unwrap_or(4096);
-    let source = if disk.is_some() {
-        Source::Sysfs
-    } else {
-        Source::Stat
-    };
-    let limits = Limits {
-        data_align,
-        max_command: to_u32(command),
-        max_append: append.map_or(0, to_u32),
-    };
+    let source = if disk.is_some() { Source::Sysfs } else { Source::Stat };
+    let limits =
+        Limits { data_align, max_command: to_u32(command), max_append: append.map_or(0, to_u32) };
     Known::by(source, limits)
 }
 
@@ -367,13 +313,7 @@ fn zones(disk: Option<&Disk>, bytes: u64) -> Known<Zones> {
     let Some(disk) = disk.filter(|d| d.is_zoned()) else {
         return Known::default();
     };
-    let zone = disk
-        .number("queue/chunk_sectors")
-        .unwrap_or(0)
-        .saturating_mul(SECTOR);
-    let count = bytes
-        .checked_div(zone)
-        .and_then(|n| u32::try_from(n).ok())
-        .unwrap_or(0);
+    let zone = disk.number("queue/chunk_sectors").unwrap_or(0).saturating_mul(SECTOR);
+    let count = bytes.checked_div(zone).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
     Known::by(Source::Sysfs, Zones { count, bytes: zone })
 }

@@ -22,16 +22,10 @@ impl Disk {
     pub(super) fn of_block(major: u32, minor: u32) -> Option<Self> {
         let node = fs::canonicalize(format!("/sys/dev/block/{major}:{minor}")).ok()?;
         if !node.join("partition").exists() {
-            return Some(Disk {
-                dir: node,
-                partition_start: None,
-            });
+            return Some(Disk { dir: node, partition_start: None });
         }
         let start = number(&node, "start")?;
-        Some(Disk {
-            dir: node.parent()?.to_owned(),
-            partition_start: Some(start),
-        })
+        Some(Disk { dir: node.parent()?.to_owned(), partition_start: Some(start) })
     }
 
     /// Of the NVMe namespace behind a character device: `ngXnY` stands beside `nvmeXnY`. `None`
@@ -43,10 +37,7 @@ impl Disk {
             return None;
         }
         let name = node.file_name()?.to_str()?.strip_prefix("ng")?;
-        Some(Disk {
-            dir: node.with_file_name(format!("nvme{name}")),
-            partition_start: None,
-        })
+        Some(Disk { dir: node.with_file_name(format!("nvme{name}")), partition_start: None })
     }
 
     /// A numeric attribute, such as `queue/nr_zones`.
@@ -66,11 +57,7 @@ impl Disk {
         };
         let interval = self.number("integrity/protection_interval_bytes");
         // NVMe may carry more than the tuple. SCSI never does.
-        let meta_size = if is_nvme {
-            self.number("metadata_bytes")
-        } else {
-            Some(8)
-        };
+        let meta_size = if is_nvme { self.number("metadata_bytes") } else { Some(8) };
         profile(&name, interval, meta_size)
     }
 }
@@ -100,12 +87,7 @@ fn profile(name: &str, interval: Option<u64>, meta_size: Option<u64>) -> Profile
     // Metadata of just the tuple's size leaves no question where the tuple lies.
     let tuple = guard.tuple_size() as u16;
     let known = meta_size == Some(tuple.into());
-    let protection = Protection {
-        guard,
-        pi_type,
-        offset: 0,
-        storage_bits: 0,
-    };
+    let protection = Protection { guard, pi_type, offset: 0, storage_bits: 0 };
     let interval = interval.and_then(|bytes| u32::try_from(bytes).ok());
     match interval.and_then(|i| Format::new(i, tuple, false, Some(protection)).ok()) {
         Some(format) if known => Profile::Known(format),
@@ -139,18 +121,9 @@ mod tests {
     fn what_a_name_alone_does_not_tell() {
         assert_eq!(profile("none", Some(512), None), Profile::None);
         assert_eq!(profile("nop", Some(4096), Some(8)), Profile::Unknown);
-        assert_eq!(
-            profile("T10-DIF-TYPE1-CRC", Some(4096), None),
-            Profile::Unknown
-        );
-        assert_eq!(
-            profile("T10-DIF-TYPE1-CRC", Some(4096), Some(64)),
-            Profile::Unknown
-        );
-        assert_eq!(
-            profile("T10-DIF-TYPE1-CRC", None, Some(8)),
-            Profile::Unknown
-        );
+        assert_eq!(profile("T10-DIF-TYPE1-CRC", Some(4096), None), Profile::Unknown);
+        assert_eq!(profile("T10-DIF-TYPE1-CRC", Some(4096), Some(64)), Profile::Unknown);
+        assert_eq!(profile("T10-DIF-TYPE1-CRC", None, Some(8)), Profile::Unknown);
         assert_eq!(profile("T11", Some(4096), Some(8)), Profile::Unknown);
     }
 }

@@ -1,9 +1,6 @@
 //! CRC-16/T10-DIF: polynomial 8BB7h, most significant bit first, initial value 0 (SBC-4, NVM
 //! command set specification).
-#![expect(
-    clippy::indexing_slicing,
-    reason = "tables of 256 are indexed by bytes"
-)]
+#![expect(clippy::indexing_slicing, reason = "tables of 256 are indexed by bytes")]
 
 /// `TABLE[n][b]`: the remainder of byte `b` followed by `n` zero bytes.
 static TABLE: [[u16; 256]; 16] = {
@@ -41,9 +38,7 @@ pub fn update(mut crc: u16, bytes: &[u8]) -> u16 {
         crc = (0..16)
             .rev()
             .zip(chunk.iter().zip(carried))
-            .fold(0, |acc, (n, (byte, carry))| {
-                acc ^ TABLE[n][usize::from(byte ^ carry)]
-            });
+            .fold(0, |acc, (n, (byte, carry))| acc ^ TABLE[n][usize::from(byte ^ carry)]);
     }
     rest.iter().fold(crc, |crc, byte| {
         let [high, _] = crc.to_be_bytes();

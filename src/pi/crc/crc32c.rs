@@ -1,9 +1,6 @@
 //! CRC-32C (Castagnoli): polynomial 1EDC6F41h reflected, initial value and final inversion all ones
 //! (NVM command set specification, 32b guard).
-#![expect(
-    clippy::indexing_slicing,
-    reason = "tables of 256 are indexed by bytes"
-)]
+#![expect(clippy::indexing_slicing, reason = "tables of 256 are indexed by bytes")]
 
 /// `TABLE[n][b]`: the remainder of byte `b` followed by `n` zero bytes.
 static TABLE: [[u32; 256]; 16] = {
@@ -41,9 +38,7 @@ pub fn update(crc: u32, bytes: &[u8]) -> u32 {
         crc = (0..16)
             .rev()
             .zip(chunk.iter().zip(carried))
-            .fold(0, |acc, (n, (byte, carry))| {
-                acc ^ TABLE[n][usize::from(byte ^ carry)]
-            });
+            .fold(0, |acc, (n, (byte, carry))| acc ^ TABLE[n][usize::from(byte ^ carry)]);
     }
     !rest.iter().fold(crc, |crc, byte| {
         let [low, ..] = crc.to_le_bytes();

@@ -1,9 +1,6 @@
 //! CRC-64/NVME: polynomial AD93D23594C93659h reflected, initial value and final inversion all ones
 //! (NVM command set specification, 64b guard).
-#![expect(
-    clippy::indexing_slicing,
-    reason = "tables of 256 are indexed by bytes"
-)]
+#![expect(clippy::indexing_slicing, reason = "tables of 256 are indexed by bytes")]
 
 /// `TABLE[n][b]`: the remainder of byte `b` followed by `n` zero bytes.
 static TABLE: [[u64; 256]; 16] = {
@@ -13,12 +10,7 @@ static TABLE: [[u64; 256]; 16] = {
         let mut crc = byte as u64;
         let mut bit = 0;
         while bit < 8 {
-            crc = (crc >> 1)
-                ^ (if crc & 1 != 0 {
-                    0x9a6c_9329_ac4b_c9b5
-                } else {
-                    0
-                });
+            crc = (crc >> 1) ^ (if crc & 1 != 0 { 0x9a6c_9329_ac4b_c9b5 } else { 0 });
             bit += 1;
         }
         table[0][byte] = crc;
@@ -46,9 +38,7 @@ pub fn update(crc: u64, bytes: &[u8]) -> u64 {
         crc = (0..16)
             .rev()
             .zip(chunk.iter().zip(carried))
-            .fold(0, |acc, (n, (byte, carry))| {
-                acc ^ TABLE[n][usize::from(byte ^ carry)]
-            });
+            .fold(0, |acc, (n, (byte, carry))| acc ^ TABLE[n][usize::from(byte ^ carry)]);
     }
     !rest.iter().fold(crc, |crc, byte| {
         let [low, ..] = crc.to_le_bytes();

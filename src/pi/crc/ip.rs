@@ -13,10 +13,7 @@ pub struct Sum {
 impl Sum {
     /// Goes on where a checksum stopped; `odd`: after an odd number of bytes.
     pub const fn resume(checksum: u16, odd: bool) -> Self {
-        Sum {
-            sum: !checksum,
-            odd,
-        }
+        Sum { sum: !checksum, odd }
     }
 
     /// Whether an odd number of bytes went in.
@@ -27,11 +24,7 @@ impl Sum {
     /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         // Swapping the bytes of every word swaps the bytes of the sum (RFC 1071, 2 (B)).
-        let shifted = if self.odd {
-            self.sum.swap_bytes()
-        } else {
-            self.sum
-        };
+        let shifted = if self.odd { self.sum.swap_bytes() } else { self.sum };
         let mut sum = u64::from(shifted);
         let words = bytes.chunks_exact(4);
         let rest = words.remainder();
@@ -48,11 +41,7 @@ impl Sum {
         }
         let [.., high, low] = sum.to_be_bytes();
         let folded = u16::from_be_bytes([high, low]);
-        self.sum = if self.odd {
-            folded.swap_bytes()
-        } else {
-            folded
-        };
+        self.sum = if self.odd { folded.swap_bytes() } else { folded };
         self.odd ^= bytes.len() % 2 != 0;
     }
 

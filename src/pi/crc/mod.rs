@@ -92,11 +92,7 @@ pub(crate) fn copy_guards(
     interval: usize,
     out: &mut [u64],
 ) {
-    for (from, to) in from
-        .chunks(from_stride)
-        .zip(to.chunks_mut(to_stride))
-        .take(out.len())
-    {
+    for (from, to) in from.chunks(from_stride).zip(to.chunks_mut(to_stride)).take(out.len()) {
         if let (Some(from), Some(to)) = (from.get(..interval), to.get_mut(..interval)) {
             to.copy_from_slice(from);
         }
@@ -123,17 +119,11 @@ pub(crate) fn judge<T: PartialEq + std::fmt::Debug + Copy>(
     start: T,
     oracle: impl Fn(&[u8]) -> T,
 ) {
-    let bytes: Vec<u8> = (0..600u32)
-        .map(|i| (i.wrapping_mul(2654435761) >> 24) as u8)
-        .collect();
+    let bytes: Vec<u8> = (0..600u32).map(|i| (i.wrapping_mul(2654435761) >> 24) as u8).collect();
     for len in 0..bytes.len() {
         let bytes = &bytes[..len];
         assert_eq!(update(start, bytes), oracle(bytes), "{len} bytes");
         let (a, b) = bytes.split_at(len / 3);
-        assert_eq!(
-            update(update(start, a), b),
-            oracle(bytes),
-            "{len} bytes in two pieces"
-        );
+        assert_eq!(update(update(start, a), b), oracle(bytes), "{len} bytes in two pieces");
     }
 }
