@@ -19,7 +19,10 @@ AT(urx_pi_format, guard, 16, 1);
 AT(urx_pi_format, pi_type, 17, 1);
 AT(urx_pi_format, storage_bits, 18, 1);
 AT(urx_pi_format, checks, 19, 1);
-AT(urx_pi_format, reserved, 20, 20);
+AT(urx_pi_format, pi_size, 20, 1);
+AT(urx_pi_format, ref_bits, 21, 1);
+AT(urx_pi_format, reserved0, 22, 2);
+AT(urx_pi_format, reserved, 24, 16);
 
 SIZE(urx_tags, 40);
 AT(urx_tags, checks, 0, 4);

@@ -66,7 +66,8 @@ int main(void)
 	REFUSED("storage_bits", f.guard = URX_GUARD_CRC64, f.meta_size = 16, f.storage_bits = 49);
 	for (size_t n = 0; n < COUNT(good.reserved); n++)
 		REFUSED("reserved", f.reserved[n] = 1u << 31);
-	good.checks = 0xff; /* the library's to write, not looked at */
+	REFUSED("reserved", f.reserved0 = 1);
+	good.checks = good.pi_size = good.ref_bits = 0xff; /* the library's to write, not looked at */
 	CHECK_EQ(urx_pi_init(&pi, &good, NULL), 0);
 
 	/* Zeros, rubbish, and a single bit of a good one changed: never more than a refusal. */

@@ -36,7 +36,8 @@ static uint8_t *meta_at(unsigned block)
 /* Bytes `at` to `end` of the data, with the metadata of the blocks that end there; each in two iovecs. */
 static struct urx_pi_vec piece(struct iovec iov[4], size_t at, size_t end)
 {
-	size_t first = at / step() * META, last = end / step() * META, cut = at + any((uint32_t)(end - at + 1));
+	size_t first = at / step() * META, last = end / step() * META;
+	size_t cut = at + any((uint32_t)(end - at + 1));
 	size_t meta_cut = first + any((uint32_t)(last - first + 1));
 
 	iov[0] = (struct iovec){ data + at, cut - at };
@@ -60,9 +61,12 @@ static unsigned pass(uint32_t longest, struct urx_pi_report *report, bool verify
 	CHECK_EQ(urx_pi_stream_end(&stream), 0);
 	for (size_t at = 0, end; at < BLOCKS * step(); at = end) {
 		struct urx_pi_vec v;
+		size_t ending;
 
 		end = at + any(longest + 1);
 		end = end < BLOCKS * step() ? end : BLOCKS * step();
+		CHECK_EQ(urx_pi_stream_blocks(&stream, end - at, &ending), 0);
+		CHECK_EQ(ending, end / step() - at / step());
 		v = piece(iov, at, end);
 		ret = verify ? urx_pi_stream_verify(&stream, &v, report) :
 			       urx_pi_stream_generate(&stream, &v);
@@ -201,7 +205,8 @@ static void refused(struct urx_pi_stream *stream, const struct urx_pi_vec *v)
 static void separate(void)
 {
 	struct iovec d = { data, 2 * INTERVAL + 3 }, m = { meta, 2 * META };
-	struct iovec huge = { data, (size_t)1 << 62 }, twice[] = { { meta, META + 1 }, { meta + META, META - 1 } };
+	struct iovec huge = { data, (size_t)1 << 62 };
+	struct iovec twice[] = { { meta, META + 1 }, { meta + META, META - 1 } };
 	struct urx_pi_vec v = { .data = &d, .data_cnt = 1, .meta = &m, .meta_cnt = 1 };
 	struct urx_pi_vec none = { 0 }, bad;
 	struct urx_pi_stream stream;

@@ -241,6 +241,12 @@ static void refusals(void)
 	huge[0].iov_len = SIZE_MAX;
 	expect(-EINVAL, huge, 1, &m, 1);
 
+	/* Nor may the array that tells the pieces lie where a tuple would change it. */
+	memcpy(meta + 8, &d, sizeof(d));
+	v.data = (const struct iovec *)(void *)(meta + 8);
+	CHECK_EQ(urx_pi_generatev(&pi, &tags, &v), -EINVAL);
+	v.data = &d;
+
 	CHECK_EQ(urx_pi_generatev(&pi, &tags, NULL), -EINVAL);
 	CHECK_EQ(urx_pi_verifyv(&pi, &tags, NULL, NULL), -EINVAL);
 	CHECK_EQ(urx_pi_generatev(NULL, &tags, &v), -EINVAL);

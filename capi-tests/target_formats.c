@@ -69,6 +69,8 @@ static void expect(const struct expected *e, const char *path, bool block)
 	SAME(i.format.pi_type, e->pi_type);
 	SAME(i.format.storage_bits, 0);
 	SAME(i.format.checks, e->guard ? tags : 0);
+	SAME(i.format.pi_size, !e->guard ? 0 : e->guard == URX_GUARD_CRC64 ? 16 : 8);
+	SAME(i.format.ref_bits, !e->guard ? 0 : e->guard == URX_GUARD_CRC64 ? 48 : 32);
 	SAME(i.source[URX_FACT_FORMAT], lbmd && e->guard ? URX_SOURCE_LBMD :
 					sysfs		 ? URX_SOURCE_SYSFS : URX_SOURCE_IDENTIFY);
 	SAME(i.source[URX_FACT_TYPE], e->guard ? URX_SOURCE_IDENTIFY : URX_SOURCE_NONE);

@@ -85,7 +85,11 @@ struct urx_pi_format {
 	/** width of the storage tag: T10DIF 0..32, CRC32C 0 or 16..64, CRC64 0..48, else 0 */
 	uint8_t storage_bits;
 	uint8_t checks; /* (out) URX_CHECK_ that such a format can make; not looked at */
-	uint32_t reserved[5]; /* zero */
+	uint8_t pi_size; /* (out) bytes of the tuple; not looked at */
+	/** (out) width of the reference tag; the application tag has 16 bits; not looked at */
+	uint8_t ref_bits;
+	uint16_t reserved0; /* zero */
+	uint32_t reserved[4]; /* zero */
 };
 
 /** Tag values, in host byte order. */
@@ -282,6 +286,10 @@ int urx_pi_stream_generate(struct urx_pi_stream *stream,
  */
 int urx_pi_stream_verify(struct urx_pi_stream *stream, const struct urx_pi_vec *piece,
 		struct urx_pi_report *report) URX_NOEXCEPT;
+
+/** How many blocks end within the next len bytes of data: what metadata a piece takes. */
+int urx_pi_stream_blocks(const struct urx_pi_stream *stream, size_t len,
+		size_t *blocks) URX_NOEXCEPT;
 
 /** Whether the stream stopped between two blocks: 0, else -EMSGSIZE. */
 int urx_pi_stream_end(const struct urx_pi_stream *stream) URX_NOEXCEPT;

@@ -285,8 +285,21 @@ impl Segments {
         self.areas().filter_map(|(ptr, len)| unsafe { slice_mut(ptr, len) }.ok())
     }
 
-    /// Refuses segments of which two overlap.
+    /// The array that tells them, which must not change meanwhile.
+    fn array(&self) -> (*mut u8, usize) {
+        match self.kind {
+            Kind::One(..) => (std::ptr::null_mut(), 0),
+            Kind::Many(iov, n) => {
+                (iov.cast_mut().cast(), n.saturating_mul(size_of::<libc::iovec>()))
+            }
+        }
+    }
+
+    /// Refuses segments to be written of which two overlap, or one and their array.
     pub(super) fn apart(&self) -> Result<()> {
+        if self.areas().any(|area| overlap(area, self.array())) {
+            return Err(OVERLAP);
+        }
         if self.ascending {
             return Ok(());
         }
@@ -297,10 +310,13 @@ impl Segments {
         }
     }
 
-    /// Refuses others that overlap these.
+    /// Refuses others that overlap these, which are to be written.
     pub(super) fn not_overlapping(&self, others: &[&Segments]) -> Result<()> {
         for other in others {
             let near = self.range.0 < other.range.1 && other.range.0 < self.range.1;
+            if self.areas().any(|area| overlap(area, other.array())) {
+                return Err(OVERLAP);
+            }
             if near && self.areas().any(|a| other.areas().any(|b| overlap(a, b))) {
                 return Err(OVERLAP);
             }

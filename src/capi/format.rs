@@ -61,8 +61,14 @@ pub struct urx_pi_format {
     pub storage_bits: u8,
     /// (out) URX_CHECK_ that such a format can make; not looked at
     pub checks: u8,
+    /// (out) bytes of the tuple; not looked at
+    pub pi_size: u8,
+    /// (out) width of the reference tag; the application tag has 16 bits; not looked at
+    pub ref_bits: u8,
     /// zero
-    pub reserved: [u32; 5],
+    pub reserved0: u16,
+    /// zero
+    pub reserved: [u32; 4],
 }
 // SAFETY: integers, 40 bytes without padding; `size` comes first.
 unsafe impl Plain for urx_pi_format {}
@@ -165,6 +171,7 @@ impl urx_pi_format {
         if protection.is_none() && (self.pi_offset != 0 || self.storage_bits != 0) {
             return Err(Error::Invalid(c"guard: none, but pi_offset or storage_bits is set"));
         }
+        reserved(&[self.reserved0.into()])?;
         reserved(&self.reserved.map(u64::from))?;
         let interleaved = self.flags & URX_PI_INTERLEAVED != 0;
         Format::new(self.interval, self.meta_size, interleaved, protection)
@@ -193,7 +200,10 @@ impl urx_pi_format {
             }),
             storage_bits: p.map_or(0, |p| p.storage_bits),
             checks: format.map_or(0, |f| f.checks().bits()) as u8,
-            reserved: [0; 5],
+            pi_size: p.map_or(0, |p| p.guard.tuple_size()) as u8,
+            ref_bits: p.map_or(0, |p| p.ref_bits()) as u8,
+            reserved0: 0,
+            reserved: [0; 4],
         }
     }
 }

@@ -91,6 +91,21 @@ pub unsafe extern "C" fn urx_pi_stream_verify(
     })
 }
 
+/// How many blocks end within the next len bytes of data: what metadata a piece takes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn urx_pi_stream_blocks(
+    stream: *const urx_pi_stream,
+    len: usize,
+    blocks: *mut usize,
+) -> c_int {
+    guard(|| {
+        // SAFETY: src/capi/mod.rs.
+        let saved = Saved::parse(&unsafe { read(stream) }?)?;
+        // SAFETY: src/capi/mod.rs.
+        unsafe { write(blocks, saved.resume()?.ending(len)) }
+    })
+}
+
 /// Whether the stream stopped between two blocks: 0, else -EMSGSIZE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_pi_stream_end(stream: *const urx_pi_stream) -> c_int {

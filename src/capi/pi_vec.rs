@@ -117,7 +117,7 @@ pub unsafe extern "C" fn urx_pi_copy_verifyv(
         // SAFETY: src/capi/mod.rs.
         let bare = unsafe { bare_data(&pi, bare, bare_cnt, blocks) }?;
         bare.apart()?;
-        bare.not_overlapping(&[&v.data, &v.meta])?;
+        bare.not_overlapping(&[&v.data, &v.meta, &v.masks(blocks)?])?;
         // SAFETY: src/capi/mod.rs.
         let mut found = unsafe { Found::new(report, &[&v.data, &v.meta, &bare]) }?;
         // SAFETY: src/capi/mod.rs, and what is written overlaps nothing.
@@ -154,6 +154,7 @@ pub unsafe extern "C" fn urx_pi_retagv(
             return Err(Error::Invalid(c"meta: not a whole number of blocks"));
         }
         changed.apart()?;
+        changed.not_overlapping(&[&v.masks(blocks)?])?;
         // SAFETY: src/capi/mod.rs.
         let mut found = unsafe { Found::new(report, &[&changed]) }?;
         // SAFETY: src/capi/mod.rs, and no two segments overlap.
@@ -244,6 +245,12 @@ impl Vec {
             return Err(Error::Invalid(c"meta: given, but the format is interleaved"));
         }
         pi.count(size(self.data.bytes)?, size(self.meta.bytes)?)
+    }
+
+    /// The memory of `checks`.
+    fn masks(&self, blocks: u64) -> Result<Segments> {
+        let count = if self.checks.is_null() { 0 } else { bytes(blocks as usize, 1)? };
+        Segments::one(self.checks.cast(), count)
     }
 
     /// # Safety
