@@ -240,7 +240,7 @@ impl Pi {
         }
         let block = self.interval + if interleaved { self.meta_size } else { 0 };
         let count = data / block;
-        if data % block != 0 {
+        if !data.is_multiple_of(block) {
             return Err(Error::Invalid(c"data: not a whole number of blocks"));
         }
         if !interleaved && meta / self.meta_size < count {

@@ -48,7 +48,7 @@ impl Sum {
         } else {
             folded
         };
-        self.odd ^= bytes.len() % 2 != 0;
+        self.odd ^= !bytes.len().is_multiple_of(2);
     }
 
     /// The checksum.
