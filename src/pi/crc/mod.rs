@@ -5,6 +5,14 @@ pub mod crc32c;
 pub mod crc64_nvme;
 pub mod ip;
 
+mod cpu;
+mod keys;
+mod run;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub use cpu::{Cpu, start};
+
 use crate::geometry::Guard;
 
 /// A guard in the making: bytes may come in pieces of any length.
@@ -78,3 +86,6 @@ pub(crate) fn judge<T: PartialEq + std::fmt::Debug + Copy>(
         );
     }
 }
+
+#[cfg(test)]
+mod cpu_tests;
