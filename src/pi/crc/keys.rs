@@ -9,14 +9,17 @@
 //! A reflected CRC reads bytes as they lie in memory: bit i of a word is the coefficient of x^(63 - i). The
 //! product of two such words comes out one bit low, which its keys make up for by one power of x less.
 
-/// Bytes that [`Keys::end`] covers.
+/// Bytes that are folded at once.
 pub(super) const GROUP: usize = 512;
+
+/// Lanes that [`Keys::end`] covers: as many as the longest remainder of any kernel.
+pub(super) const LANES: usize = 18 * 4;
 
 /// Factors of a polynomial, in the order in which a register holds them: low half, high half.
 #[repr(C, align(64))]
 pub(super) struct Keys {
-    /// For each lane of the last 512 bytes.
-    pub(super) end: [[u64; 2]; GROUP / 16],
+    /// For each of the last lanes of a message.
+    pub(super) end: [[u64; 2]; LANES],
     /// Moves a lane 512 bytes on.
     pub(super) fold_512: [u64; 2],
     /// Moves a lane 128 bytes on.
@@ -111,7 +114,7 @@ impl Keys {
     const fn new(p: Modulo) -> Self {
         // x^63 and, not reflected, x^64: what the last half lane is multiplied by.
         let first = if p.reflected { p.top() } else { p.poly };
-        let mut end = [[0; 2]; GROUP / 16];
+        let mut end = [[0; 2]; LANES];
         let mut power = first;
         let mut lane = end.len();
         while lane > 0 {
