@@ -102,7 +102,6 @@ impl Keys {
 
     /// For a CRC that reads the highest bit of a byte first, from lanes whose bytes were swapped. `poly` is
     /// the polynomial times x^(64 - degree).
-    #[expect(dead_code)]
     pub(super) const fn forward(poly: u64) -> Self {
         Keys::new(Modulo {
             poly,

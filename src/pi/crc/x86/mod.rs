@@ -1,19 +1,23 @@
 //! Kernels for x86-64, by what the CPU has.
 
+mod pclmul;
 mod vpclmul;
 
 use std::arch::is_x86_feature_detected as has;
 
-use super::cpu::Kernels;
-use super::keys::{GROUP, Keys};
+use super::cpu::{Kernel, Kernels, each};
+use super::keys::Keys;
+use crate::geometry::Guard;
 
-/// A polynomial as these kernels see it: a reflected CRC of 64 bits, of which some may be unused.
-trait Reflected {
+/// A CRC as these kernels see it: one of 64 bits, of which some may be unused.
+trait Polynomial {
     const KEYS: &'static Keys;
-    /// Whether the bits of each byte must be reversed first.
-    const REVERSE: bool;
+    /// Whether the bits of each byte must be reversed first, which makes it a reflected CRC.
+    const REVERSE: bool = false;
+    /// Whether it is not reflected, so that the bytes of a lane must be swapped first.
+    const FORWARD: bool = false;
     /// Whether the polynomial (times a power of x) ends in 1, the bit that does not fit in its key.
-    const ODD: bool;
+    const ODD: bool = false;
     /// What a checksum adds to the 8 bytes that follow it.
     fn enter(crc: u64) -> u64;
     /// The checksum that a remainder stands for.
@@ -22,10 +26,9 @@ trait Reflected {
 }
 
 struct T10Dif;
-impl Reflected for T10Dif {
+impl Polynomial for T10Dif {
     const KEYS: &'static Keys = &Keys::reflected(0x8bb7u16.reverse_bits() as u64);
     const REVERSE: bool = true;
-    const ODD: bool = false;
     fn enter(crc: u64) -> u64 {
         (crc as u16).swap_bytes().into()
     }
@@ -37,11 +40,24 @@ impl Reflected for T10Dif {
     }
 }
 
+struct T10DifForward;
+impl Polynomial for T10DifForward {
+    const KEYS: &'static Keys = &Keys::forward(0x8bb7 << 48);
+    const FORWARD: bool = true;
+    fn enter(crc: u64) -> u64 {
+        T10Dif::enter(crc)
+    }
+    fn leave(remainder: u64) -> u64 {
+        remainder >> 48
+    }
+    fn portable(crc: u64, bytes: &[u8]) -> u64 {
+        T10Dif::portable(crc, bytes)
+    }
+}
+
 struct Crc32c;
-impl Reflected for Crc32c {
+impl Polynomial for Crc32c {
     const KEYS: &'static Keys = &Keys::reflected(0x1edc_6f41u32.reverse_bits() as u64);
-    const REVERSE: bool = false;
-    const ODD: bool = false;
     fn enter(crc: u64) -> u64 {
         (!(crc as u32)).into()
     }
@@ -54,9 +70,8 @@ impl Reflected for Crc32c {
 }
 
 struct Crc64;
-impl Reflected for Crc64 {
+impl Polynomial for Crc64 {
     const KEYS: &'static Keys = &Keys::reflected(0xad93_d235_94c9_3659u64.reverse_bits());
-    const REVERSE: bool = false;
     const ODD: bool = true;
     fn enter(crc: u64) -> u64 {
         !crc
@@ -69,21 +84,32 @@ impl Reflected for Crc64 {
     }
 }
 
+/// The Internet checksum by portable code.
+const IP: Kernel = Kernel {
+    update: |sum, bytes| super::ip::update(sum as u16, bytes).into(),
+    guards: |run, out| each(Guard::Ip, run, out),
+    copy_guards: |run, out| each(Guard::Ip, run, out),
+};
+
 /// Tiers that this CPU has, slowest first.
 pub(super) fn available() -> impl Iterator<Item = &'static Kernels> {
-    let vpclmul = has!("avx512f")
+    let sse = has!("pclmulqdq") && has!("sse4.1") && has!("ssse3") && has!("sse4.2");
+    let vpclmul = sse
+        && has!("avx512f")
         && has!("avx512bw")
         && has!("avx512vl")
         && has!("vpclmulqdq")
-        && has!("gfni")
-        && has!("sse4.2");
-    vpclmul.then_some(&vpclmul::KERNELS).into_iter()
+        && has!("gfni");
+    let tiers = [(sse, &pclmul::KERNELS), (vpclmul, &vpclmul::KERNELS)];
+    tiers
+        .into_iter()
+        .filter_map(|(has, kernels)| has.then_some(kernels))
 }
 
 /// The bytes of an incomplete group moved to its end, zeros before them, `carried` added to the first 8.
 #[inline(always)]
-fn padded(bytes: &[u8], carried: u64) -> [u8; GROUP] {
-    let mut group = [0; GROUP];
+fn padded<const N: usize>(bytes: &[u8], carried: u64) -> [u8; N] {
+    let mut group = [0; N];
     if let Some(tail) = group
         .len()
         .checked_sub(bytes.len())

@@ -9,21 +9,17 @@ use std::arch::x86_64::*;
 use super::super::cpu::{Kernel, Kernels};
 use super::super::keys::GROUP;
 use super::super::run::{Block, Run};
-use super::{Crc32c, Crc64, Reflected, T10Dif, padded};
+use super::{Crc32c, Crc64, IP, Polynomial, T10Dif, padded};
 
 pub(in super::super) static KERNELS: Kernels = Kernels {
     name: "vpclmul",
     t10dif: kernel::<T10Dif>(),
-    ip: Kernel {
-        update: |sum, bytes| super::super::ip::update(sum as u16, bytes).into(),
-        guards: |run, out| super::super::cpu::each(crate::geometry::Guard::Ip, run, out),
-        copy_guards: |run, out| super::super::cpu::each(crate::geometry::Guard::Ip, run, out),
-    },
+    ip: IP,
     crc32c: kernel::<Crc32c>(),
     crc64: kernel::<Crc64>(),
 };
 
-const fn kernel<P: Reflected>() -> Kernel {
+const fn kernel<P: Polynomial>() -> Kernel {
     Kernel {
         update: update::<P>,
         guards: guards::<P, false>,
@@ -64,7 +60,7 @@ unsafe fn take<const COPY: bool>(block: Block, i: usize) -> __m512i {
 /// Bits as the CRC reads them.
 #[inline]
 #[target_feature(enable = "avx512f,gfni")]
-fn bits<P: Reflected>(vector: __m512i) -> __m512i {
+fn bits<P: Polynomial>(vector: __m512i) -> __m512i {
     if P::REVERSE {
         _mm512_gf2p8affine_epi64_epi8::<0>(
             vector,
@@ -91,7 +87,7 @@ fn multiply_add(lanes: __m512i, keys: __m512i, more: __m512i) -> __m512i {
 /// The block is one of a run of this interval, which copies if `COPY`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,gfni")]
-unsafe fn lanes<P: Reflected, const COPY: bool>(
+unsafe fn lanes<P: Polynomial, const COPY: bool>(
     block: Block,
     interval: usize,
     carried: u64,
@@ -117,7 +113,7 @@ unsafe fn lanes<P: Reflected, const COPY: bool>(
             // SAFETY: and of its copy, which the data does not overlap (`Block`).
             unsafe { block.to.copy_from_nonoverlapping(block.from, head) };
         }
-        let head_group = padded(bytes, carried);
+        let head_group: [u8; GROUP] = padded(bytes, carried);
         for (lanes, bytes) in group.iter_mut().zip(head_group.as_chunks::<64>().0) {
             *lanes = bits::<P>(load(bytes));
         }
@@ -143,7 +139,7 @@ unsafe fn lanes<P: Reflected, const COPY: bool>(
 /// The last vectors of a message, their bits as the CRC reads them, each times the power of x that it is worth.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
-fn add_up<P: Reflected, const N: usize>(vectors: [__m512i; N]) -> __m512i {
+fn add_up<P: Polynomial, const N: usize>(vectors: [__m512i; N]) -> __m512i {
     let keys = P::KEYS.end.as_chunks::<4>().0;
     let mut sum = _mm512_setzero_si512();
     for (lanes, keys) in vectors.iter().rev().zip(keys.iter().rev()) {
@@ -214,7 +210,7 @@ unsafe fn sparse<const COPY: bool>(block: Block) -> __m512i {
 /// The remainders of four blocks, the lanes of one sum in one vector each.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
-fn reduce<P: Reflected>([a, b, c, d]: [__m512i; 4]) -> [u64; 4] {
+fn reduce<P: Polynomial>([a, b, c, d]: [__m512i; 4]) -> [u64; 4] {
     let ab = _mm512_xor_si512(
         _mm512_shuffle_i64x2::<0b01_00_01_00>(a, b),
         _mm512_shuffle_i64x2::<0b11_10_11_10>(a, b),
@@ -243,7 +239,7 @@ fn reduce<P: Reflected>([a, b, c, d]: [__m512i; 4]) -> [u64; 4] {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,gfni")]
-fn guards<P: Reflected, const COPY: bool>(run: &mut Run<'_>, out: &mut [u64]) {
+fn guards<P: Polynomial, const COPY: bool>(run: &mut Run<'_>, out: &mut [u64]) {
     let interval = run.interval();
     let start = P::enter(0);
     let mut blocks = run.blocks();
@@ -266,7 +262,7 @@ fn guards<P: Reflected, const COPY: bool>(run: &mut Run<'_>, out: &mut [u64]) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,gfni")]
-fn update<P: Reflected>(crc: u64, bytes: &[u8]) -> u64 {
+fn update<P: Polynomial>(crc: u64, bytes: &[u8]) -> u64 {
     // A head shorter than a remainder would have to share it with the group behind it.
     let (odd, bytes) = bytes.split_at(if bytes.len() < 64 {
         bytes.len()
