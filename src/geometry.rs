@@ -133,7 +133,7 @@ impl Format {
         interleaved: bool,
         protection: Option<Protection>,
     ) -> Result<Self> {
-        if !(8..=Self::MAX_INTERVAL).contains(&interval) || interval % 8 != 0 {
+        if !(8..=Self::MAX_INTERVAL).contains(&interval) || !interval.is_multiple_of(8) {
             return Err(Error::Invalid(c"interval: not a multiple of 8 in 8..65536"));
         }
         if interleaved && meta_size == 0 {
@@ -190,10 +190,10 @@ impl Format {
     /// Number of blocks in `len` data bytes at `offset`, both of which must be whole blocks.
     pub fn blocks(&self, offset: u64, len: u64) -> Result<u64> {
         let interval = u64::from(self.interval);
-        if offset % interval != 0 {
+        if !offset.is_multiple_of(interval) {
             return Err(Error::Invalid(c"offset: not a multiple of the block size"));
         }
-        if len == 0 || len % interval != 0 {
+        if len == 0 || !len.is_multiple_of(interval) {
             return Err(Error::Invalid(c"length: 0, or not a multiple of the block size"));
         }
         Ok(len / interval)

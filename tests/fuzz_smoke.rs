@@ -5,7 +5,7 @@
 #[path = "../fuzz/bodies.rs"]
 mod bodies;
 
-const INPUTS: usize = 400;
+const INPUTS: usize = 2000;
 
 fn drive(body: fn(&[u8])) {
     let mut state = 0x9e37_79b9_7f4a_7c15u64;

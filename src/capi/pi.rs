@@ -9,7 +9,7 @@ use super::boundary::{
 use super::format::*;
 use super::report::Found;
 use crate::error::{Error, Result};
-use crate::geometry::Tags;
+use crate::geometry::{Guard, Tags};
 use crate::pi::{Pi, Tuple, Wanted, crc};
 
 /// A validated format. Caller's memory, plain data: copy it, share it between threads, just drop it.
@@ -218,21 +218,21 @@ pub unsafe extern "C" fn urx_pi_tuple_set(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_crc16_t10dif(crc: u16, buf: *const c_void, len: usize) -> u16 {
     // SAFETY: src/capi/mod.rs.
-    unsafe { checksum(crc, buf, len, crc::crc16_t10dif::update) }
+    unsafe { checksum(Guard::T10Dif, crc.into(), buf, len) as u16 }
 }
 
 /// CRC-32C. Start with 0; the result goes in again to go on.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_crc32c(crc: u32, buf: *const c_void, len: usize) -> u32 {
     // SAFETY: src/capi/mod.rs.
-    unsafe { checksum(crc, buf, len, crc::crc32c::update) }
+    unsafe { checksum(Guard::Crc32c, crc.into(), buf, len) as u32 }
 }
 
 /// CRC-64/NVME. Start with 0; the result goes in again to go on.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_crc64_nvme(crc: u64, buf: *const c_void, len: usize) -> u64 {
     // SAFETY: src/capi/mod.rs.
-    unsafe { checksum(crc, buf, len, crc::crc64_nvme::update) }
+    unsafe { checksum(Guard::Crc64, crc, buf, len) }
 }
 
 /// The Internet checksum (RFC 1071) as a number. Start with 0xffff; the result of an even number of bytes
@@ -240,22 +240,17 @@ pub unsafe extern "C" fn urx_crc64_nvme(crc: u64, buf: *const c_void, len: usize
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_ip_checksum(sum: u16, buf: *const c_void, len: usize) -> u16 {
     // SAFETY: src/capi/mod.rs.
-    unsafe { checksum(sum, buf, len, crc::ip::update) }
+    unsafe { checksum(Guard::Ip, sum.into(), buf, len) as u16 }
 }
 
 /// A checksum gone on with; as it was where there is nothing to read.
 ///
 /// # Safety
 /// As [`slice`].
-unsafe fn checksum<T: Copy>(
-    start: T,
-    buf: *const c_void,
-    len: usize,
-    update: fn(T, &[u8]) -> T,
-) -> T {
+unsafe fn checksum(guard: Guard, start: u64, buf: *const c_void, len: usize) -> u64 {
     // SAFETY: the caller's.
     let bytes = unsafe { slice(buf.cast(), len) };
-    guard_value(start, || bytes.map_or(start, |bytes| update(start, bytes)))
+    guard_value(start, || bytes.map_or(start, |bytes| crc::update(guard, start, bytes)))
 }
 
 /// Contiguous buffers of a number of blocks.

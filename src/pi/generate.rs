@@ -1,6 +1,6 @@
 //! Making tuples, with and without copying the data.
 
-use super::crc::{self, Sum};
+use super::crc::{Cpu, Sum};
 use super::tuple::{Tuple, Words};
 use super::walk::{Reader, Writer};
 use super::{BATCH, BlocksMut, Pi, SHORT, one};
@@ -73,7 +73,7 @@ impl Pi {
                     let mut guards = [0; BATCH];
                     let guards = guards.get_mut(..n).ok_or(SHORT)?;
                     let (interval, guard) = (self.interval, self.protection.guard);
-                    crc::copy_guards(guard, from, interval, to, interval, interval, guards);
+                    Cpu::get().copy_guards(guard, from, interval, to, interval, interval, guards);
                     maker.apart(guards, meta)?;
                 }
             }
@@ -105,7 +105,7 @@ impl Pi {
                     let guards = guards.get_mut(..n).ok_or(SHORT)?;
                     let (interval, stride) = (self.interval, self.stride());
                     let guard = self.protection.guard;
-                    crc::copy_guards(guard, from, interval, to, stride, interval, guards);
+                    Cpu::get().copy_guards(guard, from, interval, to, stride, interval, guards);
                     maker.behind(guards, to)?;
                 }
             }
@@ -175,7 +175,7 @@ impl<'p> Maker<'p> {
                     let meta = meta.run(n * meta_size).ok_or(SHORT)?;
                     let mut guards = [0; BATCH];
                     let guards = guards.get_mut(..n).ok_or(SHORT)?;
-                    crc::guards(self.pi.protection.guard, data, interval, interval, guards);
+                    Cpu::get().guards(self.pi.protection.guard, data, interval, interval, guards);
                     self.apart(guards, meta)?;
                 }
             }
@@ -202,7 +202,7 @@ impl<'p> Maker<'p> {
                     let run = both.run(n * stride).ok_or(SHORT)?;
                     let mut guards = [0; BATCH];
                     let guards = guards.get_mut(..n).ok_or(SHORT)?;
-                    crc::guards(self.pi.protection.guard, run, interval, stride, guards);
+                    Cpu::get().guards(self.pi.protection.guard, run, interval, stride, guards);
                     self.behind(guards, run)?;
                 }
             }

@@ -149,7 +149,7 @@ impl Pi {
     /// Number of blocks in buffers of these lengths.
     pub(crate) fn count(&self, data: usize, meta: usize) -> Result<u64> {
         let count = data / self.stride();
-        if data % self.stride() != 0 {
+        if !data.is_multiple_of(self.stride()) {
             return Err(Error::Invalid(c"data: not a whole number of blocks"));
         }
         if !self.interleaved && meta / self.meta_size < count {
@@ -191,7 +191,7 @@ impl Pi {
     ) -> Option<()> {
         let (before, rest) = meta.split_at_mut_checked(self.offset())?;
         let bytes = rest.get_mut(..self.tuple_size())?;
-        let guard = crc::resume(self.protection.guard, guard, before);
+        let guard = crc::update(self.protection.guard, guard, before);
         tuple::store(bytes, edit(guard, tuple::load(bytes)));
         Some(())
     }
@@ -227,7 +227,7 @@ impl Pi {
     fn read_meta(&self, guard: u64, meta: &[u8]) -> Option<(u64, u128)> {
         let (before, rest) = meta.split_at_checked(self.offset())?;
         let bytes = rest.get(..self.tuple_size())?;
-        Some((crc::resume(self.protection.guard, guard, before), tuple::load(bytes)))
+        Some((crc::update(self.protection.guard, guard, before), tuple::load(bytes)))
     }
 
     /// The same, wherever segments end.

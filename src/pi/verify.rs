@@ -3,7 +3,7 @@
 use std::iter::empty;
 use std::ops::ControlFlow;
 
-use super::crc::{self, Sum};
+use super::crc::{Cpu, Sum};
 use super::generate::batch;
 use super::tuple::{Tuple, Words};
 use super::walk::{Reader, Writer};
@@ -125,7 +125,7 @@ impl Pi {
                     let guards = guards.get_mut(..n).ok_or(SHORT)?;
                     let (interval, stride) = (self.interval, self.stride());
                     let guard = self.protection.guard;
-                    crc::copy_guards(guard, run, stride, to, interval, interval, guards);
+                    Cpu::get().copy_guards(guard, run, stride, to, interval, interval, guards);
                     judge.whole(run, guards, &mut meta)?;
                     copied += n as u64;
                 }
@@ -204,7 +204,7 @@ impl<'p, F: FnMut(Failure) -> ControlFlow<()>> Judge<'p, F> {
                     let run = data.run(n * stride).ok_or(SHORT)?;
                     let mut guards = [0; BATCH];
                     let guards = guards.get_mut(..n).ok_or(SHORT)?;
-                    crc::guards(self.pi.protection.guard, run, interval, stride, guards);
+                    Cpu::get().guards(self.pi.protection.guard, run, interval, stride, guards);
                     self.whole(run, guards, meta)?;
                     left -= n as u64;
                 }

@@ -5,99 +5,64 @@ pub mod crc32c;
 pub mod crc64_nvme;
 pub mod ip;
 
+mod cpu;
+mod keys;
+mod run;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub use cpu::{Cpu, start};
+
 use crate::geometry::Guard;
 
 /// A guard in the making: bytes may come in pieces of any length.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Sum {
-    T10Dif(u16),
+    Crc(Guard, u64),
     Ip(ip::Sum),
-    Crc32c(u32),
-    Crc64(u64),
 }
 
 impl Sum {
     pub(crate) fn new(guard: Guard) -> Self {
-        match guard {
-            Guard::T10Dif => Sum::T10Dif(0),
-            Guard::Ip => Sum::Ip(ip::Sum::default()),
-            Guard::Crc32c => Sum::Crc32c(0),
-            Guard::Crc64 => Sum::Crc64(0),
-        }
+        Self::restore(guard, start(guard), false)
     }
 
     /// As plain words: the checksum so far, and whether it stopped in the middle of a 16-bit word.
     pub(crate) fn save(self) -> (u64, bool) {
-        match self {
-            Sum::Ip(sum) => (sum.finish().into(), sum.is_odd()),
-            other => (other.finish(), false),
-        }
+        let odd = matches!(self, Sum::Ip(sum) if sum.is_odd());
+        (self.finish(), odd)
     }
 
     /// The inverse of [`save`](Self::save).
     pub(crate) fn restore(guard: Guard, sum: u64, odd: bool) -> Self {
         match guard {
-            Guard::T10Dif => Sum::T10Dif(sum as u16),
             Guard::Ip => Sum::Ip(ip::Sum::resume(sum as u16, odd)),
-            Guard::Crc32c => Sum::Crc32c(sum as u32),
-            Guard::Crc64 => Sum::Crc64(sum),
+            Guard::T10Dif | Guard::Crc32c | Guard::Crc64 => Sum::Crc(guard, sum),
         }
     }
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         match self {
-            Sum::T10Dif(crc) => *crc = crc16_t10dif::update(*crc, bytes),
+            Sum::Crc(guard, crc) => *crc = update(*guard, *crc, bytes),
             Sum::Ip(sum) => sum.update(bytes),
-            Sum::Crc32c(crc) => *crc = crc32c::update(*crc, bytes),
-            Sum::Crc64(crc) => *crc = crc64_nvme::update(*crc, bytes),
         }
     }
 
     pub(crate) fn finish(self) -> u64 {
         match self {
-            Sum::T10Dif(crc) => crc.into(),
+            Sum::Crc(_, crc) => crc,
             Sum::Ip(sum) => sum.finish().into(),
-            Sum::Crc32c(crc) => crc.into(),
-            Sum::Crc64(crc) => crc,
         }
     }
 }
 
-/// The checksum of `before` gone on with over `more`. Goes on after an even number of bytes.
-pub(crate) fn resume(guard: Guard, before: u64, more: &[u8]) -> u64 {
-    if more.is_empty() {
-        return before;
+/// A checksum gone on with; begin with [`start`]. The Internet checksum goes on after an even number of
+/// bytes.
+pub(crate) fn update(guard: Guard, sum: u64, bytes: &[u8]) -> u64 {
+    match bytes {
+        [] => sum,
+        _ => Cpu::get().update(guard, sum, bytes),
     }
-    let mut sum = Sum::restore(guard, before, false);
-    sum.update(more);
-    sum.finish()
-}
-
-/// The checksums of the first `interval` bytes of blocks that lie `stride` bytes apart.
-pub(crate) fn guards(guard: Guard, data: &[u8], interval: usize, stride: usize, out: &mut [u64]) {
-    for (block, out) in data.chunks(stride).zip(out) {
-        let mut sum = Sum::new(guard);
-        sum.update(block.get(..interval).unwrap_or_default());
-        *out = sum.finish();
-    }
-}
-
-/// The same while those bytes are copied to blocks that lie `to_stride` bytes apart.
-pub(crate) fn copy_guards(
-    guard: Guard,
-    from: &[u8],
-    from_stride: usize,
-    to: &mut [u8],
-    to_stride: usize,
-    interval: usize,
-    out: &mut [u64],
-) {
-    for (from, to) in from.chunks(from_stride).zip(to.chunks_mut(to_stride)).take(out.len()) {
-        if let (Some(from), Some(to)) = (from.get(..interval), to.get_mut(..interval)) {
-            to.copy_from_slice(from);
-        }
-    }
-    guards(guard, from, interval, from_stride, out);
 }
 
 /// The 4 KiB test vectors of the NVM command set specification: bytes all 00h, all FFh, counting up
@@ -127,3 +92,6 @@ pub(crate) fn judge<T: PartialEq + std::fmt::Debug + Copy>(
         assert_eq!(update(update(start, a), b), oracle(bytes), "{len} bytes in two pieces");
     }
 }
+
+#[cfg(test)]
+mod cpu_tests;
