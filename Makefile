@@ -4,6 +4,8 @@
 # make check      every test there is, the kernels in the VM included
 # make check-host all but the VM
 # make check-vm   KERNEL="5.10 6.1 6.12 6.18 latest", TEST=name: one piece
+# make bench      ratios to ISA-L, crc-fast and memcpy in one run; make bench-quick: the short of it
+# make fuzz       the fuzz targets, SECONDS=60 each
 # make header     include/liburing-ext.h anew, from src/capi/
 # make clean
 
@@ -52,10 +54,21 @@ check-vm:
 	tests/deps build vm
 	TEST="$(TEST)" tests/check $(addprefix vm-,$(KERNEL))
 
+bench:
+	tests/deps build bench
+	benches/run
+
+bench-quick:
+	tests/deps build bench
+	benches/run --quick
+
+fuzz:
+	fuzz/run $(or $(SECONDS),60)
+
 header:
 	BLESS=1 $(CARGO) test --quiet --test header
 
 clean:
 	$(CARGO) clean
 
-.PHONY: all install demo check check-host check-vm header clean
+.PHONY: all install demo check check-host check-vm bench bench-quick fuzz header clean
