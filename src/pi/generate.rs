@@ -74,7 +74,7 @@ impl Pi {
                     let guards = guards.get_mut(..n).ok_or(SHORT)?;
                     let (interval, guard) = (self.interval, self.protection.guard);
                     Cpu::get().copy_guards(guard, from, interval, to, interval, interval, guards);
-                    maker.apart(guards, meta)?;
+                    maker.whole(guards, meta, self.meta_size, 0)?;
                 }
             }
         }
@@ -106,7 +106,7 @@ impl Pi {
                     let (interval, stride) = (self.interval, self.stride());
                     let guard = self.protection.guard;
                     Cpu::get().copy_guards(guard, from, interval, to, stride, interval, guards);
-                    maker.behind(guards, to)?;
+                    maker.whole(guards, to, stride, interval)?;
                 }
             }
         }
@@ -176,7 +176,7 @@ impl<'p> Maker<'p> {
                     let mut guards = [0; BATCH];
                     let guards = guards.get_mut(..n).ok_or(SHORT)?;
                     Cpu::get().guards(self.pi.protection.guard, data, interval, interval, guards);
-                    self.apart(guards, meta)?;
+                    self.whole(guards, meta, meta_size, 0)?;
                 }
             }
         }
@@ -203,7 +203,7 @@ impl<'p> Maker<'p> {
                     let mut guards = [0; BATCH];
                     let guards = guards.get_mut(..n).ok_or(SHORT)?;
                     Cpu::get().guards(self.pi.protection.guard, run, interval, stride, guards);
-                    self.behind(guards, run)?;
+                    self.whole(guards, run, stride, interval)?;
                 }
             }
         }
@@ -215,25 +215,38 @@ impl<'p> Maker<'p> {
         (self.words.word(guard, self.block) & !self.keep) | (old & self.keep)
     }
 
-    /// The next blocks' tuples into their metadata.
-    fn apart(&mut self, guards: &[u64], meta: &mut [u8]) -> Result<()> {
-        for (meta, guard) in meta.chunks_exact_mut(self.pi.meta_size).zip(guards) {
-            self.whole(*guard, meta)?;
+    /// The next blocks' tuples into metadata that starts at byte `at` of every `stride`.
+    fn whole(&mut self, guards: &[u64], run: &mut [u8], stride: usize, at: usize) -> Result<()> {
+        if self.keep == 0 && self.pi.offset() == 0 {
+            // Most formats: a tuple is what the data alone makes it.
+            return match self.pi.tuple_size() {
+                8 => self.store_words::<8>(guards, run, stride, at),
+                _ => self.store_words::<16>(guards, run, stride, at),
+            };
+        }
+        for (block, guard) in run.chunks_exact_mut(stride).zip(guards) {
+            let meta = block.get_mut(at..).ok_or(SHORT)?;
+            self.pi.edit_meta(*guard, meta, |guard, old| self.word(guard, old)).ok_or(SHORT)?;
+            self.block = self.block.wrapping_add(1);
         }
         Ok(())
     }
 
-    /// The next blocks' tuples behind their data.
-    fn behind(&mut self, guards: &[u64], both: &mut [u8]) -> Result<()> {
-        for (block, guard) in both.chunks_exact_mut(self.pi.stride()).zip(guards) {
-            self.whole(*guard, block.get_mut(self.pi.interval..).ok_or(SHORT)?)?;
+    fn store_words<const N: usize>(
+        &mut self,
+        guards: &[u64],
+        run: &mut [u8],
+        stride: usize,
+        at: usize,
+    ) -> Result<()> {
+        let (words, mut block) = (self.words, self.block);
+        for (bytes, guard) in run.chunks_exact_mut(stride).zip(guards) {
+            let place = bytes.get_mut(at..).and_then(|meta| meta.first_chunk_mut::<N>());
+            let word = words.word(*guard, block).to_be_bytes();
+            *place.ok_or(SHORT)? = *word.last_chunk().ok_or(SHORT)?;
+            block = block.wrapping_add(1);
         }
-        Ok(())
-    }
-
-    fn whole(&mut self, guard: u64, meta: &mut [u8]) -> Result<()> {
-        self.pi.edit_meta(guard, meta, |guard, old| self.word(guard, old)).ok_or(SHORT)?;
-        self.block = self.block.wrapping_add(1);
+        self.block = block;
         Ok(())
     }
 

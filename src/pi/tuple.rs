@@ -64,6 +64,7 @@ impl Tuple {
 }
 
 /// The word in the bytes of a tuple, which are 8 or 16.
+#[inline]
 pub(super) fn load(bytes: &[u8]) -> u128 {
     if let Ok(bytes) = bytes.try_into() {
         u64::from_be_bytes(bytes).into()
@@ -73,6 +74,7 @@ pub(super) fn load(bytes: &[u8]) -> u128 {
 }
 
 /// Puts a word into the bytes of a tuple.
+#[inline]
 pub(super) fn store(bytes: &mut [u8], word: u128) {
     if let Ok(bytes) = <&mut [u8; 8]>::try_from(&mut *bytes) {
         *bytes = ((word & mask(64)) as u64).to_be_bytes();
@@ -88,7 +90,8 @@ pub(super) struct Words {
     /// Application and storage tag.
     fixed: u128,
     first: u128,
-    step: u128,
+    /// Bits of a block's number that count: all, or none.
+    counted: u64,
     ref_mask: u128,
 }
 
@@ -100,17 +103,19 @@ impl Words {
             fixed: fixed.word(p),
             first: tags.reference,
             // The reference tag of type 3 is opaque.
-            step: if p.pi_type == PiType::Type3 { 0 } else { 1 },
+            counted: if p.pi_type == PiType::Type3 { 0 } else { u64::MAX },
             ref_mask: mask(p.ref_bits()),
         }
     }
 
     /// The reference tag of a block.
+    #[inline]
     pub(super) fn reference(&self, block: u64) -> u128 {
-        self.first.wrapping_add(u128::from(block) * self.step) & self.ref_mask
+        self.first.wrapping_add(u128::from(block & self.counted)) & self.ref_mask
     }
 
     /// The word of a block with this guard.
+    #[inline]
     pub(super) fn word(&self, guard: u64, block: u64) -> u128 {
         let guard = match self.guard {
             Guard::T10Dif | Guard::Ip => u128::from(guard << 48),

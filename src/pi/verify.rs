@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use super::crc::{Cpu, Sum};
 use super::generate::batch;
-use super::tuple::{Tuple, Words};
+use super::tuple::{Tuple, Words, load};
 use super::walk::{Reader, Writer};
 use super::{BATCH, Blocks, Pi, SHORT, one};
 use crate::error::{Error, Result};
@@ -154,6 +154,8 @@ pub(super) struct Judge<'p, F> {
     words: Words,
     /// Ones where bits are compared.
     care: u128,
+    /// Ones where an escape value has them.
+    escape: u128,
     first: u64,
     found: F,
     /// `found` has heard enough.
@@ -180,7 +182,8 @@ impl<'p, F: FnMut(Failure) -> ControlFlow<()>> Judge<'p, F> {
         let care = Tuple::field_mask(p, tags.checks) & !ignored;
         let words = Words::new(p, tags);
         let counts = Counts::default();
-        Ok(Judge { pi, wanted, words, care, first, found, done: false, counts })
+        let escape = Tuple::field_mask(p, Checks::APP);
+        Ok(Judge { pi, wanted, words, care, escape, first, found, done: false, counts })
     }
 
     /// `count` more blocks, unless `found` has heard enough. How many it took.
@@ -221,19 +224,48 @@ impl<'p, F: FnMut(Failure) -> ControlFlow<()>> Judge<'p, F> {
         meta: &mut Reader<'m, impl Iterator<Item = &'m [u8]>>,
     ) -> Result<()> {
         let pi = self.pi;
-        if pi.interleaved {
-            for (block, guard) in run.chunks_exact(pi.stride()).zip(guards) {
-                let meta = block.get(pi.interval..).ok_or(SHORT)?;
-                let (guard, word) = pi.read_meta(*guard, meta).ok_or(SHORT)?;
-                self.block(guard, word);
-            }
-        } else {
-            let meta = meta.run(guards.len() * pi.meta_size).ok_or(SHORT)?;
-            for (meta, guard) in meta.chunks_exact(pi.meta_size).zip(guards) {
-                let (guard, word) = pi.read_meta(*guard, meta).ok_or(SHORT)?;
-                self.block(guard, word);
+        let (run, stride, at) = match pi.interleaved {
+            true => (run, pi.stride(), pi.interval),
+            false => (meta.run(guards.len() * pi.meta_size).ok_or(SHORT)?, pi.meta_size, 0),
+        };
+        match (pi.offset(), pi.tuple_size()) {
+            (0, 8) => self.compare_words::<8>(guards, run, stride, at),
+            (0, _) => self.compare_words::<16>(guards, run, stride, at),
+            _ => {
+                for (block, guard) in run.chunks_exact(stride).zip(guards) {
+                    let meta = block.get(at..).ok_or(SHORT)?;
+                    let (guard, word) = pi.read_meta(*guard, meta).ok_or(SHORT)?;
+                    self.block(guard, word);
+                }
+                Ok(())
             }
         }
+    }
+
+    /// Tuples that come first in their metadata, at byte `at` of every `stride`.
+    fn compare_words<const N: usize>(
+        &mut self,
+        guards: &[u64],
+        run: &[u8],
+        stride: usize,
+        at: usize,
+    ) -> Result<()> {
+        let (words, care, escape) = (self.words, self.care, self.escape);
+        let mut clean = 0;
+        for (bytes, guard) in run.chunks_exact(stride).zip(guards) {
+            let place = bytes.get(at..).and_then(|meta| meta.first_chunk::<N>());
+            let word = load(place.ok_or(SHORT)?);
+            let block = self.first.wrapping_add(self.counts.blocks + clean);
+            let same = (word ^ words.word(*guard, block)) & care == 0;
+            if same && word & escape != escape && !self.done {
+                clean += 1;
+                continue;
+            }
+            self.counts.blocks += clean;
+            clean = 0;
+            self.block(*guard, word);
+        }
+        self.counts.blocks += clean;
         Ok(())
     }
 
@@ -268,8 +300,7 @@ impl<'p, F: FnMut(Failure) -> ControlFlow<()>> Judge<'p, F> {
         }
         let block = self.first.wrapping_add(self.counts.blocks);
         self.counts.blocks += 1;
-        let space = self.pi.protection.guard.space_bits();
-        let may_escape = (word >> space) as u16 == 0xffff;
+        let may_escape = word & self.escape == self.escape;
         let different = (word ^ self.words.word(guard, block)) & self.care != 0;
         if may_escape || different {
             self.look_closer(block, guard, word);
