@@ -2,8 +2,10 @@
 #![expect(unsafe_code, reason = "SIMD loads and stores take raw pointers")]
 
 use std::arch::x86_64::*;
+use std::hint::black_box;
 
 use super::super::cpu::{Kernel, Kernels};
+use super::super::keys::Keys;
 use super::super::run::{Block, Run};
 use super::{Crc32c, Crc64, IP, Polynomial, T10DifForward, padded};
 
@@ -21,6 +23,13 @@ pub(super) const fn kernel<P: Polynomial>() -> Kernel {
         guards: guards::<P, false>,
         copy_guards: guards::<P, true>,
     }
+}
+
+/// Keys as an operand in memory. Knowing their values, the compiler would build each half of them in port 5,
+/// where the multiplications already queue.
+#[inline(always)]
+pub(super) fn keys<P: Polynomial>() -> &'static Keys {
+    black_box(P::KEYS)
 }
 
 /// Lanes that are folded at once.
@@ -49,7 +58,7 @@ pub(super) fn pair([low, high]: [u64; 2]) -> __m128i {
 /// `at + 16` is at most the interval of the block's run, which copies if `COPY`.
 #[inline]
 #[target_feature(enable = "sse2")]
-unsafe fn take<const COPY: bool>(block: Block, at: usize) -> __m128i {
+pub(super) unsafe fn take<const COPY: bool>(block: Block, at: usize) -> __m128i {
     // SAFETY: the block's bytes can be read and, if copied, written (`Block`), and these are among them
     // (the caller's promise).
     unsafe {
@@ -87,9 +96,9 @@ pub(super) fn multiply_add(lane: __m128i, keys: __m128i, more: __m128i) -> __m12
 /// The last lanes of a message, each times the power of x that it is worth.
 #[inline]
 #[target_feature(enable = "sse2,pclmulqdq")]
-pub(super) fn add_up<P: Polynomial, const N: usize>(lanes: &[__m128i; N]) -> __m128i {
+pub(super) fn add_up<const N: usize>(keys: &Keys, lanes: &[__m128i; N]) -> __m128i {
     let mut sum = _mm_setzero_si128();
-    for (lane, keys) in lanes.iter().rev().zip(P::KEYS.end.iter().rev()) {
+    for (lane, keys) in lanes.iter().rev().zip(keys.end.iter().rev()) {
         // SAFETY: two keys are 16 bytes, and so aligned: 64 bytes are what `Keys` is aligned to, and what
         // comes before them is a multiple of 16.
         let keys = unsafe { _mm_load_si128(keys.as_ptr().cast()) };
@@ -101,8 +110,8 @@ pub(super) fn add_up<P: Polynomial, const N: usize>(lanes: &[__m128i; N]) -> __m
 /// The remainder that a sum of lanes stands for.
 #[inline]
 #[target_feature(enable = "sse4.1,pclmulqdq")]
-pub(super) fn reduce<P: Polynomial>(sum: __m128i) -> u64 {
-    let barrett = pair(P::KEYS.barrett);
+pub(super) fn reduce<P: Polynomial>(keys: &Keys, sum: __m128i) -> u64 {
+    let barrett = pair(keys.barrett);
     if P::FORWARD {
         // The halves that count: high ones of `sum` and `quotient`, low ones of what is returned.
         let quotient = _mm_xor_si128(_mm_clmulepi64_si128::<0x01>(sum, barrett), sum);
@@ -127,6 +136,7 @@ pub(super) fn reduce<P: Polynomial>(sum: __m128i) -> u64 {
 #[inline]
 #[target_feature(enable = "sse4.1,pclmulqdq,ssse3")]
 unsafe fn lane<P: Polynomial, const COPY: bool>(
+    keys: &Keys,
     block: Block,
     interval: usize,
     carried: u64,
@@ -157,7 +167,7 @@ unsafe fn lane<P: Polynomial, const COPY: bool>(
         }
         head
     };
-    let fold = pair(P::KEYS.fold_128);
+    let fold = pair(keys.fold_128);
     while done < interval {
         _mm_prefetch::<_MM_HINT_T0>(block.from.wrapping_add(done + 2048).cast());
         _mm_prefetch::<_MM_HINT_T0>(block.from.wrapping_add(done + 2112).cast());
@@ -168,17 +178,18 @@ unsafe fn lane<P: Polynomial, const COPY: bool>(
         }
         done += FOLD;
     }
-    add_up::<P, LANES>(&lanes)
+    add_up(keys, &lanes)
 }
 
 #[target_feature(enable = "sse4.1,pclmulqdq,ssse3")]
-fn guards<P: Polynomial, const COPY: bool>(run: &mut Run<'_>, out: &mut [u64]) {
+pub(super) fn guards<P: Polynomial, const COPY: bool>(run: &mut Run<'_>, out: &mut [u64]) {
     let interval = run.interval();
     let start = P::enter(0);
+    let keys = keys::<P>();
     for (out, block) in out.iter_mut().zip(run.blocks()) {
         // SAFETY: a block of this run, and the table has the copying kernel where runs copy.
-        *out = P::leave(reduce::<P>(unsafe {
-            lane::<P, COPY>(block, interval, start)
+        *out = P::leave(reduce::<P>(keys, unsafe {
+            lane::<P, COPY>(keys, block, interval, start)
         }));
     }
 }
@@ -199,7 +210,8 @@ pub(super) fn update<P: Polynomial>(crc: u64, bytes: &[u8]) -> u64 {
         from: bytes.as_ptr(),
         to: std::ptr::null_mut(),
     };
+    let keys = keys::<P>();
     // SAFETY: the slice is a block as long as itself.
-    let sum = unsafe { lane::<P, false>(block, bytes.len(), P::enter(crc)) };
-    P::leave(reduce::<P>(sum))
+    let sum = unsafe { lane::<P, false>(keys, block, bytes.len(), P::enter(crc)) };
+    P::leave(reduce::<P>(keys, sum))
 }
