@@ -20,33 +20,32 @@ impl Sum {
     }
 
     /// Adds bytes.
+    #[inline(always)] // with the vectors of its caller
     pub fn update(&mut self, bytes: &[u8]) {
-        // Swapping the bytes of every word swaps the bytes of the sum (RFC 1071, 2 (B)).
-        let shifted = if self.odd {
-            self.sum.swap_bytes()
-        } else {
+        // Swapping the bytes of every word swaps the bytes of the sum (RFC 1071, 2 (B)): so the words are
+        // read as they lie in memory, or one byte off.
+        let start = if self.odd {
             self.sum
+        } else {
+            self.sum.swap_bytes()
         };
-        let mut sum = u64::from(shifted);
-        let words = bytes.chunks_exact(4);
-        let rest = words.remainder();
+        let mut sum = u64::from(start);
+        let (words, rest) = bytes.as_chunks();
         for word in words {
-            if let Ok(word) = word.try_into() {
-                sum += u64::from(u32::from_be_bytes(word));
-            }
+            let word = u64::from_le_bytes(*word);
+            sum += (word & 0xffff_ffff) + (word >> 32);
         }
-        let mut last = [0; 4];
+        let mut last = [0; 8];
         last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        sum += u64::from(u32::from_be_bytes(last));
+        let last = u64::from_le_bytes(last);
+        sum += (last & 0xffff_ffff) + (last >> 32);
         while sum > 0xffff {
             sum = (sum & 0xffff) + (sum >> 16);
         }
-        let [.., high, low] = sum.to_be_bytes();
-        let folded = u16::from_be_bytes([high, low]);
         self.sum = if self.odd {
-            folded.swap_bytes()
+            sum as u16
         } else {
-            folded
+            (sum as u16).swap_bytes()
         };
         self.odd ^= !bytes.len().is_multiple_of(2);
     }
@@ -58,6 +57,7 @@ impl Sum {
 }
 
 /// Goes on from `checksum`, that of an even number of bytes; start with ffffh.
+#[inline(always)]
 pub fn update(checksum: u16, bytes: &[u8]) -> u16 {
     let mut sum = Sum::resume(checksum);
     sum.update(bytes);

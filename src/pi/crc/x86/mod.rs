@@ -1,14 +1,14 @@
 //! Kernels for x86-64, by what the CPU has.
 
+mod ip;
 mod pclmul;
 mod t10dif;
 mod vpclmul;
 
 use std::arch::is_x86_feature_detected as has;
 
-use super::cpu::{Kernel, Kernels, each};
+use super::cpu::Kernels;
 use super::keys::Keys;
-use crate::geometry::Guard;
 
 /// A CRC as these kernels see it: one of 64 bits, of which some may be unused.
 trait Polynomial {
@@ -84,13 +84,6 @@ impl Polynomial for Crc64 {
         super::crc64_nvme::update(crc, bytes)
     }
 }
-
-/// The Internet checksum by portable code.
-const IP: Kernel = Kernel {
-    update: |sum, bytes| super::ip::update(sum as u16, bytes).into(),
-    guards: |run, out| each(Guard::Ip, run, out),
-    copy_guards: |run, out| each(Guard::Ip, run, out),
-};
 
 /// Tiers that this CPU has, slowest first.
 pub(super) fn available() -> impl Iterator<Item = &'static Kernels> {

@@ -7,12 +7,12 @@ use std::hint::black_box;
 use super::super::cpu::{Kernel, Kernels};
 use super::super::keys::Keys;
 use super::super::run::{Block, Run};
-use super::{Crc32c, Crc64, IP, Polynomial, T10DifForward, padded};
+use super::{Crc32c, Crc64, Polynomial, T10DifForward, ip, padded};
 
 pub(in super::super) static KERNELS: Kernels = Kernels {
     name: "sse",
     t10dif: kernel::<T10DifForward>(),
-    ip: IP,
+    ip: ip::SSE,
     crc32c: kernel::<Crc32c>(),
     crc64: kernel::<Crc64>(),
 };

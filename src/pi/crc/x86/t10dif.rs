@@ -12,12 +12,12 @@ use std::arch::x86_64::*;
 use super::super::cpu::{Kernel, Kernels};
 use super::super::keys::{GROUP, Keys};
 use super::super::run::{Block, Run};
-use super::{Crc32c, Crc64, IP, Polynomial, T10DifForward, padded, pclmul};
+use super::{Crc32c, Crc64, Polynomial, T10DifForward, ip, padded, pclmul};
 
-/// Defines kernels for the CPU features `$features`: `$xor3` adds three lanes, `$xor3_wide` three vectors,
+/// Defines kernels for the CPU features `$features`, with `$ip` for the Internet checksum: `$xor3` adds three lanes, `$xor3_wide` three vectors,
 /// `$shift` takes the last three quarters of one vector and the first of another.
 macro_rules! tier {
-    ($d:tt $tier:ident, $features:literal, $xor3:expr, $xor3_wide:expr, $shift:expr) => {
+    ($d:tt $tier:ident, $features:literal, $ip:expr, $xor3:expr, $xor3_wide:expr, $shift:expr) => {
         pub(super) mod $tier {
             use super::*;
 
@@ -28,7 +28,7 @@ macro_rules! tier {
                     guards: guards::<false>,
                     copy_guards: guards::<true>,
                 },
-                ip: IP,
+                ip: $ip,
                 crc32c: pclmul::kernel::<Crc32c>(),
                 crc64: pclmul::kernel::<Crc64>(),
             };
@@ -206,6 +206,7 @@ macro_rules! tier {
 tier!(
     $ avx2,
     "avx2,pclmulqdq,sse4.1,ssse3",
+    ip::AVX2,
     |a, b, c| _mm_xor_si128(_mm_xor_si128(a, b), c),
     |a, b, c| _mm256_xor_si256(_mm256_xor_si256(a, b), c),
     |a, b| _mm256_permute4x64_epi64::<0b00_11_10_01>(_mm256_blend_epi32::<0b0000_0011>(a, b))
@@ -214,6 +215,7 @@ tier!(
 tier!(
     $ avx512,
     "avx512f,avx512vl,avx2,pclmulqdq,sse4.1,ssse3",
+    ip::AVX512,
     |a, b, c| _mm_ternarylogic_epi64::<0x96>(a, b, c),
     |a, b, c| _mm256_ternarylogic_epi64::<0x96>(a, b, c),
     |a, b| _mm256_alignr_epi64::<1>(b, a)

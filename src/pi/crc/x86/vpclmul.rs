@@ -9,12 +9,12 @@ use std::arch::x86_64::*;
 use super::super::cpu::{Kernel, Kernels};
 use super::super::keys::GROUP;
 use super::super::run::{Block, Run};
-use super::{Crc32c, Crc64, IP, Polynomial, T10Dif, padded};
+use super::{Crc32c, Crc64, Polynomial, T10Dif, ip, padded};
 
 pub(in super::super) static KERNELS: Kernels = Kernels {
     name: "vpclmul",
     t10dif: kernel::<T10Dif>(),
-    ip: IP,
+    ip: ip::AVX512,
     crc32c: kernel::<Crc32c>(),
     crc64: kernel::<Crc64>(),
 };
@@ -48,7 +48,9 @@ unsafe fn take<const COPY: bool>(block: Block, i: usize) -> __m512i {
     // SAFETY: a prefetch may go anywhere; the block's bytes can be read and, if copied, written (`Block`), and these are among them
     // (the caller's promise).
     unsafe {
-        _mm_prefetch::<_MM_HINT_T0>(block.from.wrapping_add(64 * i + 2048).cast());
+        if !COPY {
+            _mm_prefetch::<_MM_HINT_T0>(block.from.wrapping_add(64 * i + 2048).cast());
+        }
         let vector = _mm512_loadu_si512(block.from.add(64 * i).cast());
         if COPY {
             _mm512_storeu_si512(block.to.add(64 * i).cast(), vector);
@@ -153,7 +155,7 @@ fn add_up<P: Polynomial, const N: usize>(vectors: [__m512i; N]) -> __m512i {
 /// Bytes of the blocks that `sparse` is for.
 const SPARSE: usize = 4096;
 
-/// The same for T10-DIF and blocks of 4096 bytes, most of which go without multiplication.
+/// The same for T10-DIF and blocks of 4096 bytes that are not copied (copying is bound by its stores), most of which go without multiplication.
 ///
 /// The polynomial divides x^18 + x^15 + x^13 + x^12 + x^9 + x^2 + 1 and, as squaring nine times shows, the
 /// same in x^512: in vectors. So a vector can be added to those 3, 5, 6, 9, 16 and 18 places behind it and
@@ -164,7 +166,7 @@ const SPARSE: usize = 4096;
 /// As for `lanes`, and the interval is [`SPARSE`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,gfni")]
-unsafe fn sparse<const COPY: bool>(block: Block) -> __m512i {
+unsafe fn sparse(block: Block) -> __m512i {
     const LEFT: usize = 18;
     const GONE: usize = SPARSE / 64 - LEFT;
     // `gone[n % LEFT]` is the last of these places.
@@ -187,7 +189,7 @@ unsafe fn sparse<const COPY: bool>(block: Block) -> __m512i {
     macro_rules! places {
         ($to:ident, $($n:literal)*) => { $(
             // SAFETY: all places are in the block.
-            let mut sum = unsafe { take::<COPY>(block, $n) };
+            let mut sum = unsafe { take::<false>(block, $n) };
             due!(sum, $n, 16, 18);
             due!(sum, $n, 6, 9);
             due!(sum, $n, 3, 5);
@@ -248,8 +250,8 @@ fn guards<P: Polynomial, const COPY: bool>(run: &mut Run<'_>, out: &mut [u64]) {
         for (sum, block) in sums.iter_mut().zip(blocks.by_ref().take(out.len())) {
             // SAFETY: a block of this run, and the table has the copying kernel where runs copy.
             *sum = unsafe {
-                if P::REVERSE && interval == SPARSE {
-                    sparse::<COPY>(block)
+                if P::REVERSE && !COPY && interval == SPARSE {
+                    sparse(block)
                 } else {
                     lanes::<P, COPY>(block, interval, start)
                 }
