@@ -1,4 +1,6 @@
-//! The checksums of the guard field: one file per polynomial.
+//! The checksums of the guard field. [`Cpu`] is their face: the kernels of the best tier that this CPU has, for
+//! single pieces and for the blocks of a whole buffer. By tables, one file per polynomial; by CPU features in
+//! `x86`, whose kernels share the arithmetic in `keys`.
 
 pub mod crc16_t10dif;
 pub mod crc32c;
@@ -6,6 +8,7 @@ pub mod crc64_nvme;
 pub mod ip;
 
 mod cpu;
+#[cfg(target_arch = "x86_64")]
 mod keys;
 mod run;
 #[cfg(target_arch = "x86_64")]
@@ -35,11 +38,16 @@ impl Sum {
     }
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {
+        let cpu = Cpu::get();
         match self {
-            Sum::T10Dif(crc) => *crc = crc16_t10dif::update(*crc, bytes),
+            Sum::T10Dif(crc) => {
+                *crc = cpu.update(Guard::T10Dif, (*crc).into(), bytes) as u16;
+            }
             Sum::Ip(sum) => sum.update(bytes),
-            Sum::Crc32c(crc) => *crc = crc32c::update(*crc, bytes),
-            Sum::Crc64(crc) => *crc = crc64_nvme::update(*crc, bytes),
+            Sum::Crc32c(crc) => {
+                *crc = cpu.update(Guard::Crc32c, (*crc).into(), bytes) as u32;
+            }
+            Sum::Crc64(crc) => *crc = cpu.update(Guard::Crc64, *crc, bytes),
         }
     }
 
