@@ -53,7 +53,7 @@ static PORTABLE: Kernels = Kernels {
 };
 
 /// Block after block by tables.
-pub(super) fn each(guard: Guard, run: &mut Run<'_>, out: &mut [u64]) {
+fn each(guard: Guard, run: &mut Run<'_>, out: &mut [u64]) {
     for (i, out) in (0..run.count()).zip(out) {
         *out = Cpu::PORTABLE.update(guard, start(guard), run.bytes(i));
     }

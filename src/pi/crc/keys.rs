@@ -12,14 +12,13 @@
 /// Bytes that are folded at once.
 pub(super) const GROUP: usize = 512;
 
-/// Lanes that [`Keys::end`] covers: as many as the longest remainder of any kernel.
-pub(super) const LANES: usize = 18 * 4;
-
 /// Factors of a polynomial, in the order in which a register holds them: low half, high half.
 #[repr(C, align(64))]
 pub(super) struct Keys {
-    /// For each of the last lanes of a message.
-    pub(super) end: [[u64; 2]; LANES],
+    /// For each lane of the last 512 bytes of a message.
+    pub(super) end: [[u64; 2]; GROUP / 16],
+    /// For the first 8 bytes of the last 512, of the last 1024 and so on.
+    pub(super) groups: [u64; 8],
     /// Moves a lane 512 bytes on.
     pub(super) fold_512: [u64; 2],
     /// Moves a lane 128 bytes on.
@@ -99,7 +98,7 @@ impl Keys {
     const fn new(p: Modulo) -> Self {
         // x^63 and, not reflected, x^64: what the last half lane is multiplied by.
         let first = if p.reflected { p.top() } else { p.poly };
-        let mut end = [[0; 2]; LANES];
+        let mut end = [[0; 2]; GROUP / 16];
         let mut power = first;
         let mut lane = end.len();
         while lane > 0 {
@@ -107,8 +106,15 @@ impl Keys {
             end[lane] = p.pair(power);
             power = p.times(power, 128);
         }
+        let mut groups = [0; 8];
+        let mut n = 0;
+        while n < groups.len() {
+            groups[n] = p.times(first, 8 * GROUP * (n + 1) - 64);
+            n += 1;
+        }
         Keys {
             end,
+            groups,
             fold_512: p.pair(p.times(first, 8 * 512 - 64)),
             fold_128: p.pair(p.times(first, 8 * 128 - 64)),
             barrett: [p.quotient(), if p.reflected { p.poly << 1 | 1 } else { p.poly }],

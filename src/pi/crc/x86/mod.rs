@@ -1,5 +1,6 @@
 //! Kernels for x86-64, by what the CPU has.
 
+mod crc32c;
 mod ip;
 mod pclmul;
 mod t10dif;

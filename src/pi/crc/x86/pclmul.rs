@@ -7,13 +7,13 @@ use std::hint::black_box;
 use super::super::cpu::{Kernel, Kernels};
 use super::super::keys::Keys;
 use super::super::run::{Block, Run};
-use super::{Crc32c, Crc64, Polynomial, T10DifForward, ip, padded};
+use super::{Crc64, Polynomial, T10DifForward, crc32c, ip, padded};
 
 pub(in super::super) static KERNELS: Kernels = Kernels {
     name: "sse",
     t10dif: kernel::<T10DifForward>(),
     ip: ip::SSE,
-    crc32c: kernel::<Crc32c>(),
+    crc32c: crc32c::KERNEL,
     crc64: kernel::<Crc64>(),
 };
 
@@ -86,16 +86,21 @@ pub(super) fn multiply_add(lane: __m128i, keys: __m128i, more: __m128i) -> __m12
     _mm_xor_si128(_mm_xor_si128(low, more), high)
 }
 
+/// Two keys of [`Keys::end`] in a register.
+#[inline]
+#[target_feature(enable = "sse2")]
+pub(super) fn factors(keys: &[u64; 2]) -> __m128i {
+    // SAFETY: 16 bytes, of any alignment.
+    unsafe { _mm_loadu_si128(keys.as_ptr().cast()) }
+}
+
 /// The last lanes of a message, each times the power of x that it is worth.
 #[inline]
 #[target_feature(enable = "sse2,pclmulqdq")]
 pub(super) fn add_up<const N: usize>(keys: &Keys, lanes: &[__m128i; N]) -> __m128i {
     let mut sum = _mm_setzero_si128();
     for (lane, keys) in lanes.iter().rev().zip(keys.end.iter().rev()) {
-        // SAFETY: two keys are 16 bytes, and so aligned: 64 bytes are what `Keys` is aligned to, and what
-        // comes before them is a multiple of 16.
-        let keys = unsafe { _mm_load_si128(keys.as_ptr().cast()) };
-        sum = multiply_add(*lane, keys, sum);
+        sum = multiply_add(*lane, factors(keys), sum);
     }
     sum
 }

@@ -12,7 +12,7 @@ use std::arch::x86_64::*;
 use super::super::cpu::{Kernel, Kernels};
 use super::super::keys::{GROUP, Keys};
 use super::super::run::{Block, Run};
-use super::{Crc32c, Crc64, Polynomial, T10DifForward, ip, padded, pclmul};
+use super::{Crc64, Polynomial, T10DifForward, crc32c, ip, padded, pclmul};
 
 /// Defines kernels for the CPU features `$features`, with `$ip` for the Internet checksum: `$xor3` adds three lanes, `$xor3_wide` three vectors,
 /// `$shift` takes the last three quarters of one vector and the first of another.
@@ -29,7 +29,7 @@ macro_rules! tier {
                     copy_guards: guards::<true>,
                 },
                 ip: $ip,
-                crc32c: pclmul::kernel::<Crc32c>(),
+                crc32c: crc32c::KERNEL,
                 crc64: pclmul::kernel::<Crc64>(),
             };
 

@@ -44,9 +44,7 @@ unsafe fn take<const COPY: bool>(block: Block, i: usize) -> __m512i {
     // SAFETY: a prefetch may go anywhere; the block's bytes can be read and, if copied, written (`Block`), and these are among them
     // (the caller's promise).
     unsafe {
-        if !COPY {
-            _mm_prefetch::<_MM_HINT_T0>(block.from.wrapping_add(64 * i + 2048).cast());
-        }
+        _mm_prefetch::<_MM_HINT_T0>(block.from.wrapping_add(64 * i + 2048).cast());
         let vector = _mm512_loadu_si512(block.from.add(64 * i).cast());
         if COPY {
             _mm512_storeu_si512(block.to.add(64 * i).cast(), vector);
@@ -128,13 +126,13 @@ unsafe fn lanes<P: Polynomial, const COPY: bool>(
         }
         done += GROUP;
     }
-    add_up::<P, VECTORS>(group)
+    add_up::<P>(&group)
 }
 
 /// The last vectors of a message, their bits as the CRC reads them, each times the power of x that it is worth.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
-fn add_up<P: Polynomial, const N: usize>(vectors: [__m512i; N]) -> __m512i {
+fn add_up<P: Polynomial>(vectors: &[__m512i; VECTORS]) -> __m512i {
     let keys = P::KEYS.end.as_chunks::<4>().0;
     let mut sum = _mm512_setzero_si512();
     for (lanes, keys) in vectors.iter().rev().zip(keys.iter().rev()) {
@@ -143,60 +141,6 @@ fn add_up<P: Polynomial, const N: usize>(vectors: [__m512i; N]) -> __m512i {
         sum = multiply_add(*lanes, keys, sum);
     }
     sum
-}
-
-/// Bytes of the blocks that `sparse` is for.
-const SPARSE: usize = 4096;
-
-/// The same for T10-DIF and blocks of 4096 bytes that are not copied (copying is bound by its stores), most of which go without multiplication.
-///
-/// The polynomial divides x^18 + x^15 + x^13 + x^12 + x^9 + x^2 + 1 and, as squaring nine times shows, the
-/// same in x^512: in vectors. So a vector can be added to those 3, 5, 6, 9, 16 and 18 places behind it and
-/// be forgotten, which the first 46 are; 18 are left to be multiplied.
-///
-/// # Safety
-///
-/// As for `lanes`, and the interval is [`SPARSE`].
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,gfni")]
-unsafe fn sparse(block: Block) -> __m512i {
-    const LEFT: usize = 18;
-    const GONE: usize = SPARSE / 64 - LEFT;
-    // `gone[n % LEFT]` is the last of these places.
-    let mut gone = [_mm512_setzero_si512(); LEFT];
-    /// Adds to place `$n` what is due from two places before it.
-    macro_rules! due {
-        ($sum:ident, $n:literal, $a:literal, $b:literal) => {
-            let [a, b] = [gone[($n + 2 * LEFT - $a) % LEFT], gone[($n + 2 * LEFT - $b) % LEFT]];
-            match ($n >= $a && $n < GONE + $a, $n >= $b && $n < GONE + $b) {
-                (true, true) => $sum = _mm512_ternarylogic_epi64::<0x96>($sum, a, b),
-                (true, false) => $sum = _mm512_xor_si512($sum, a),
-                (false, true) => $sum = _mm512_xor_si512($sum, b),
-                (false, false) => (),
-            }
-        };
-    }
-    macro_rules! places {
-        ($to:ident, $($n:literal)*) => { $(
-            // SAFETY: all places are in the block.
-            let mut sum = unsafe { take::<false>(block, $n) };
-            due!(sum, $n, 16, 18);
-            due!(sum, $n, 6, 9);
-            due!(sum, $n, 3, 5);
-            $to[$n % LEFT] = sum;
-        )* };
-    }
-    places!(gone, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22);
-    places!(gone, 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45);
-    let mut left = [_mm512_setzero_si512(); LEFT];
-    places!(left, 46 47 48 49 50 51 52 53);
-    places!(left, 54 55 56 57 58 59 60 61 62 63);
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r] = left;
-    let mut left = [k, l, m, n, o, p, q, r, a, b, c, d, e, f, g, h, i, j];
-    for lanes in &mut left {
-        *lanes = bits::<T10Dif>(*lanes);
-    }
-    add_up::<T10Dif, LEFT>(left)
 }
 
 /// The remainders of four blocks, the lanes of one sum in one vector each.
@@ -239,13 +183,7 @@ fn guards<P: Polynomial, const COPY: bool>(run: &mut Run<'_>, out: &mut [u64]) {
         let mut sums = [_mm512_setzero_si512(); 4];
         for (sum, block) in sums.iter_mut().zip(blocks.by_ref().take(out.len())) {
             // SAFETY: a block of this run, and the table has the copying kernel where runs copy.
-            *sum = unsafe {
-                if P::REVERSE && !COPY && interval == SPARSE {
-                    sparse(block)
-                } else {
-                    lanes::<P, COPY>(block, interval, start)
-                }
-            };
+            *sum = unsafe { lanes::<P, COPY>(block, interval, start) };
         }
         for (out, remainder) in out.iter_mut().zip(reduce::<P>(sums)) {
             *out = P::leave(remainder);
