@@ -31,14 +31,12 @@ static TABLE: [[u16; 256]; 16] = {
 
 /// Goes on from `crc`; start with 0.
 pub fn update(mut crc: u16, bytes: &[u8]) -> u16 {
-    let (chunks, rest) = bytes.split_at(bytes.len() & !15);
-    for chunk in chunks.chunks_exact(16) {
-        let [high, low] = crc.to_be_bytes();
-        let carried = [high, low].into_iter().chain(std::iter::repeat(0));
-        crc = (0..16)
-            .rev()
-            .zip(chunk.iter().zip(carried))
-            .fold(0, |acc, (n, (byte, carry))| acc ^ TABLE[n][usize::from(byte ^ carry)]);
+    let (chunks, rest) = bytes.as_chunks::<16>();
+    for chunk in chunks {
+        let mut chunk = *chunk;
+        chunk.iter_mut().zip(crc.to_be_bytes()).for_each(|(byte, carry)| *byte ^= carry);
+        let tables = TABLE.iter().rev().zip(chunk);
+        crc = tables.fold(0, |acc, (table, byte)| acc ^ table[usize::from(byte)]);
     }
     rest.iter().fold(crc, |crc, byte| {
         let [high, _] = crc.to_be_bytes();

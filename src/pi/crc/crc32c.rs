@@ -32,13 +32,12 @@ static TABLE: [[u32; 256]; 16] = {
 /// Goes on from `crc`; start with 0.
 pub fn update(crc: u32, bytes: &[u8]) -> u32 {
     let mut crc = !crc;
-    let (chunks, rest) = bytes.split_at(bytes.len() & !15);
-    for chunk in chunks.chunks_exact(16) {
-        let carried = crc.to_le_bytes().into_iter().chain(std::iter::repeat(0));
-        crc = (0..16)
-            .rev()
-            .zip(chunk.iter().zip(carried))
-            .fold(0, |acc, (n, (byte, carry))| acc ^ TABLE[n][usize::from(byte ^ carry)]);
+    let (chunks, rest) = bytes.as_chunks::<16>();
+    for chunk in chunks {
+        let mut chunk = *chunk;
+        chunk.iter_mut().zip(crc.to_le_bytes()).for_each(|(byte, carry)| *byte ^= carry);
+        let tables = TABLE.iter().rev().zip(chunk);
+        crc = tables.fold(0, |acc, (table, byte)| acc ^ table[usize::from(byte)]);
     }
     !rest.iter().fold(crc, |crc, byte| {
         let [low, ..] = crc.to_le_bytes();
