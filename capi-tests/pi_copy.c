@@ -13,14 +13,6 @@ static struct iovec diov[ROOM * 3], miov[ROOM * 3], biov[ROOM * 3];
 static struct urx_pi_vec v;
 static uint32_t bare_cnt;
 
-static uint32_t any(uint32_t below)
-{
-	static uint32_t x = 1;
-
-	x ^= x << 13, x ^= x >> 17, x ^= x << 5;
-	return x % below;
-}
-
 /* Pieces of up to `longest` bytes, some empty. */
 static uint32_t cut(struct iovec *iov, uint8_t *bytes, size_t len, uint32_t longest)
 {

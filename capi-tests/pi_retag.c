@@ -11,14 +11,6 @@ static struct urx_pi pi;
 static uint8_t data[ROOM], meta[BLOCKS * META];
 static struct iovec iov[PIECES];
 
-static uint32_t any(uint32_t below)
-{
-	static uint32_t x = 1;
-
-	x ^= x << 13, x ^= x >> 17, x ^= x << 5;
-	return x % below;
-}
-
 static bool interleaved(void)
 {
 	return f.flags & URX_PI_INTERLEAVED;

@@ -10,14 +10,6 @@ static struct urx_pi pi;
 static struct urx_tags tags;
 static uint8_t data[ROOM], meta[BLOCKS * META];
 
-static uint32_t any(uint32_t below)
-{
-	static uint32_t x = 1;
-
-	x ^= x << 13, x ^= x >> 17, x ^= x << 5;
-	return x % below;
-}
-
 static bool interleaved(void)
 {
 	return f.flags & URX_PI_INTERLEAVED;

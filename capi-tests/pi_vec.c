@@ -19,14 +19,6 @@ static struct urx_tags tags;
 static uint8_t data[ROOM], meta[BLOCKS * META], out[ROOM];
 static struct scattered sdata, smeta;
 
-static uint32_t any(uint32_t below)
-{
-	static uint32_t x = 1;
-
-	x ^= x << 13, x ^= x >> 17, x ^= x << 5;
-	return x % below;
-}
-
 static void scatter(struct scattered *s, const uint8_t *bytes, size_t len, uint32_t longest)
 {
 	uint8_t *low = s->arena + sizeof(s->arena);

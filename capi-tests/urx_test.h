@@ -418,4 +418,13 @@ static const char *const protected_labels[] __attribute__((unused)) = {
 	"part1", "part2",
 };
 
+/* A number below `below` that looks random and is the same every time. */
+static inline uint32_t any(uint32_t below)
+{
+	static uint32_t x = 1;
+
+	x ^= x << 13, x ^= x >> 17, x ^= x << 5;
+	return x % below;
+}
+
 #endif

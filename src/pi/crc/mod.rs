@@ -7,6 +7,7 @@ pub mod ip;
 
 mod cpu;
 mod keys;
+mod reflected;
 mod run;
 #[cfg(target_arch = "x86_64")]
 mod x86;
