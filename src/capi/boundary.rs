@@ -57,6 +57,8 @@ pub(super) unsafe trait Plain: Copy {}
 unsafe impl Plain for crate::abi::Sqe {}
 // SAFETY: integers; the part of a CQE that every ring has.
 unsafe impl Plain for [u32; 4] {}
+// SAFETY: integers; the words of a struct urx_pi that are in use.
+unsafe impl Plain for [u64; 3] {}
 
 /// Reads a struct without `size`. Alignment does not matter.
 ///

@@ -43,6 +43,11 @@ impl urx_pi {
     /// The format again. It is validated again too: the memory is the caller's.
     pub(super) fn parse(&self) -> Result<Pi> {
         let [magic, shape, kind, ..] = self.lib;
+        Self::parse_words([magic, shape, kind])
+    }
+
+    /// The same of the words that are in use.
+    fn parse_words([magic, shape, kind]: [u64; 3]) -> Result<Pi> {
         if magic != MAGIC {
             return Err(Error::Invalid(c"pi: not initialised by urx_pi_init"));
         }
@@ -59,6 +64,15 @@ impl urx_pi {
         };
         Pi::new(&format.parse()?)
     }
+}
+
+/// What [`urx_pi_init`] has validated.
+///
+/// # Safety
+/// As [`read`].
+pub(super) unsafe fn parsed(pi: *const urx_pi) -> Result<Pi> {
+    // SAFETY: the caller's; the words in use come first.
+    urx_pi::parse_words(unsafe { read(pi.cast::<[u64; 3]>()) }?)
 }
 
 /// urx_pi_report.flags: go on counting when the array is full; else stop there.
@@ -149,7 +163,7 @@ pub unsafe extern "C" fn urx_pi_generate(
 ) -> c_int {
     guard(|| {
         // SAFETY: src/capi/mod.rs.
-        let (pi, tags) = unsafe { (read(pi)?.parse()?, read(tags)?.parse()?) };
+        let (pi, tags) = unsafe { (parsed(pi)?, read(tags)?.parse()?) };
         let (data, meta) = buffers(&pi, data, meta, blocks)?;
         // SAFETY: src/capi/mod.rs.
         unsafe { generate(&pi, &tags, &data, &meta, blocks as u64) }
@@ -169,7 +183,7 @@ pub unsafe extern "C" fn urx_pi_verify(
 ) -> c_int {
     guard(|| {
         // SAFETY: src/capi/mod.rs.
-        let (pi, tags) = unsafe { (read(pi)?.parse()?, read(tags)?.parse()?) };
+        let (pi, tags) = unsafe { (parsed(pi)?, read(tags)?.parse()?) };
         let (data, meta) = buffers(&pi, data, meta, blocks)?;
         // SAFETY: src/capi/mod.rs.
         unsafe { verify(&pi, &Wanted::of(&tags), &data, &meta, blocks as u64, report) }
@@ -185,7 +199,7 @@ pub unsafe extern "C" fn urx_pi_tuple_get(
 ) -> c_int {
     guard(|| {
         // SAFETY: src/capi/mod.rs.
-        let pi = unsafe { read(pi) }?.parse()?;
+        let pi = unsafe { parsed(pi) }?;
         // SAFETY: src/capi/mod.rs; the slice is gone before the tuple is written.
         let found = pi.tuple(unsafe { slice(meta.cast(), pi.meta_size()) }?)?;
         let (r#ref, ref_hi) = split(found.reference);
@@ -205,7 +219,7 @@ pub unsafe extern "C" fn urx_pi_tuple_set(
 ) -> c_int {
     guard(|| {
         // SAFETY: src/capi/mod.rs.
-        let (pi, t) = unsafe { (read(pi)?.parse()?, read(tuple)?) };
+        let (pi, t) = unsafe { (parsed(pi)?, read(tuple)?) };
         reserved(&[t.reserved.into()])?;
         let reference = u128::from(t.ref_hi) << 64 | u128::from(t.r#ref);
         let tuple = Tuple { guard: t.guard, app: t.app, storage: t.storage, reference };

@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_void};
 
 use super::boundary::{Plain, Segments, bytes, guard, read, slice};
 use super::format::{iovec, urx_tags};
-use super::pi::{generate, urx_pi, urx_pi_report, verify};
+use super::pi::{generate, parsed, urx_pi, urx_pi_report, verify};
 use super::report::Found;
 use crate::error::{Error, Result};
 use crate::geometry::{Checks, Tags};
@@ -42,7 +42,7 @@ pub unsafe extern "C" fn urx_pi_generatev(
 ) -> c_int {
     guard(|| {
         // SAFETY: src/capi/mod.rs, as for every pointer of an exported function.
-        let (pi, tags, v) = unsafe { (read(pi)?.parse()?, read(tags)?.parse()?, Vec::read(v)?) };
+        let (pi, tags, v) = unsafe { (parsed(pi)?, read(tags)?.parse()?, Vec::read(v)?) };
         let blocks = v.blocks(&pi)?;
         // SAFETY: src/capi/mod.rs.
         unsafe { generate(&pi, &tags, &v.data, &v.meta, blocks) }
@@ -59,7 +59,7 @@ pub unsafe extern "C" fn urx_pi_verifyv(
 ) -> c_int {
     guard(|| {
         // SAFETY: src/capi/mod.rs.
-        let (pi, tags, v) = unsafe { (read(pi)?.parse()?, read(tags)?.parse()?, Vec::read(v)?) };
+        let (pi, tags, v) = unsafe { (parsed(pi)?, read(tags)?.parse()?, Vec::read(v)?) };
         let blocks = v.blocks(&pi)?;
         // SAFETY: src/capi/mod.rs.
         unsafe {
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn urx_pi_copy_generatev(
 ) -> c_int {
     guard(|| {
         // SAFETY: src/capi/mod.rs.
-        let (pi, tags, v) = unsafe { (read(pi)?.parse()?, read(tags)?.parse()?, Vec::read(v)?) };
+        let (pi, tags, v) = unsafe { (parsed(pi)?, read(tags)?.parse()?, Vec::read(v)?) };
         let blocks = v.blocks(&pi)?;
         // SAFETY: src/capi/mod.rs.
         let bare = unsafe { bare_data(&pi, bare, bare_cnt, blocks) }?;
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn urx_pi_copy_verifyv(
 ) -> c_int {
     guard(|| {
         // SAFETY: src/capi/mod.rs.
-        let (pi, tags, v) = unsafe { (read(pi)?.parse()?, read(tags)?.parse()?, Vec::read(v)?) };
+        let (pi, tags, v) = unsafe { (parsed(pi)?, read(tags)?.parse()?, Vec::read(v)?) };
         let blocks = v.blocks(&pi)?;
         // SAFETY: src/capi/mod.rs.
         let bare = unsafe { bare_data(&pi, bare, bare_cnt, blocks) }?;
@@ -143,7 +143,7 @@ pub unsafe extern "C" fn urx_pi_retagv(
 ) -> c_int {
     guard(|| {
         // SAFETY: src/capi/mod.rs.
-        let (pi, v) = unsafe { (read(pi)?.parse()?, Vec::read(v)?) };
+        let (pi, v) = unsafe { (parsed(pi)?, Vec::read(v)?) };
         // SAFETY: src/capi/mod.rs.
         let (from, to) = unsafe { (read(from)?.parse()?, read(to)?.parse()?) };
         let (blocks, changed) = match pi.interleaved() {
@@ -178,7 +178,7 @@ pub unsafe extern "C" fn urx_pi_injectv(
     const BEYOND: Error = Error::Range(c"block or bit: not there");
     guard(|| {
         // SAFETY: src/capi/mod.rs.
-        let (pi, v) = unsafe { (read(pi)?.parse()?, Vec::read(v)?) };
+        let (pi, v) = unsafe { (parsed(pi)?, Vec::read(v)?) };
         let (in_data, byte, bit) = match r#where {
             URX_INJECT_DATA => (true, bit / 8, bit % 8),
             field => {
