@@ -38,7 +38,9 @@ extern "C" {
 /** URX_VERSION_NUMBER of the library that runs. */
 uint32_t urx_version(void) URX_NOEXCEPT;
 
-/** Name of one URX_CHECK_ bit. This and the other names: static text, "unknown" for other values. */
+/**
+ * Name of one URX_CHECK_ bit. This and the other names: static text, "unknown" for other values.
+ */
 const char *urx_check_str(uint32_t check) URX_NOEXCEPT;
 
 /** Name of a URX_GUARD_ value. */
@@ -100,7 +102,10 @@ struct urx_tags {
 	uint16_t app_ignore; /* bits of it that are not compared; 0: compare all */
 	uint16_t ref_hi; /* bits 64..79 of ref, 32-bit guard only */
 	uint16_t reserved0; /* zero */
-	/** reference tag of the first block, +1 a block, as wide as the field is; type 3: the same in all */
+	/**
+	 * reference tag of the first block, +1 a block, as wide as the field is; type 3: the same
+	 * in all
+	 */
 	uint64_t ref;
 	uint64_t storage; /* storage tag */
 	uint64_t reserved; /* zero */
@@ -108,7 +113,9 @@ struct urx_tags {
 
 #define URX_ERROR_BLOCK 1u /* urx_pi_error.flags: block and lba are known. */
 #define URX_ERROR_VALUES 2u /* urx_pi_error.flags: expected and actual are known. */
-/** urx_pi_error.flags: what was written is right when looked at again: it was damaged on its way. */
+/**
+ * urx_pi_error.flags: what was written is right when looked at again: it was damaged on its way.
+ */
 #define URX_ERROR_IN_TRANSIT 4u
 
 /** One failed check. */
@@ -126,7 +133,9 @@ struct urx_pi_error {
 
 /* ------------------------------------------------------------------ software protection information */
 
-/** A validated format. Caller's memory, plain data: copy it, share it between threads, just drop it. */
+/**
+ * A validated format. Caller's memory, plain data: copy it, share it between threads, just drop it.
+ */
 struct urx_pi {
 	uint64_t lib[32]; /* the library's */
 };
@@ -134,7 +143,9 @@ struct urx_pi {
 /** urx_pi_report.flags: go on counting when the array is full; else stop there. */
 #define URX_REPORT_COUNT_ALL 1u
 
-/** Where verification puts what it finds. Its counters only grow, so one report serves many calls. */
+/**
+ * Where verification puts what it finds. Its counters only grow, so one report serves many calls.
+ */
 struct urx_pi_report {
 	uint32_t size; /* sizeof(struct urx_pi_report) */
 	uint32_t flags; /* URX_REPORT_ */
@@ -160,22 +171,23 @@ struct urx_pi_tuple {
 };
 
 /**
- * Validates a format with a tuple. -EINVAL, and *why (may be NULL) is a sentence that begins with the
- * name of the wrong member, if it is one.
+ * Validates a format with a tuple. -EINVAL, and *why (may be NULL) is a sentence that begins with
+ * the name of the wrong member, if it is one.
  */
 int urx_pi_init(struct urx_pi *pi, const struct urx_pi_format *format,
 		const char **why) URX_NOEXCEPT;
 
 /**
- * Writes the tuples of `blocks` blocks. data: blocks * interval bytes; meta: blocks * meta_size, but NULL
- * when interleaved, where data holds both. No alignment needed. Metadata beside the tuple stays.
+ * Writes the tuples of `blocks` blocks. data: blocks * interval bytes; meta: blocks * meta_size,
+ * but NULL when interleaved, where data holds both. No alignment needed. Metadata beside the tuple
+ * stays.
  */
 int urx_pi_generate(const struct urx_pi *pi, const struct urx_tags *tags, void *data, void *meta,
 		size_t blocks) URX_NOEXCEPT;
 
 /**
- * Verifies `blocks` blocks: 0, or -EILSEQ when a check failed. Stops at the first failure, or as report
- * (may be NULL) says. -EINVAL if tags->checks is 0 or asks for more than the format has.
+ * Verifies `blocks` blocks: 0, or -EILSEQ when a check failed. Stops at the first failure, or as
+ * report (may be NULL) says. -EINVAL if tags->checks is 0 or asks for more than the format has.
  */
 int urx_pi_verify(const struct urx_pi *pi, const struct urx_tags *tags, const void *data,
 		const void *meta, size_t blocks, struct urx_pi_report *report) URX_NOEXCEPT;
@@ -185,8 +197,8 @@ int urx_pi_tuple_get(const struct urx_pi *pi, const void *meta,
 		struct urx_pi_tuple *tuple) URX_NOEXCEPT;
 
 /**
- * Encodes a tuple into the metadata (meta_size bytes) of one block. -EINVAL for a value too wide for
- * its field.
+ * Encodes a tuple into the metadata (meta_size bytes) of one block. -EINVAL for a value too wide
+ * for its field.
  */
 int urx_pi_tuple_set(const struct urx_pi *pi, void *meta,
 		const struct urx_pi_tuple *tuple) URX_NOEXCEPT;
@@ -201,8 +213,8 @@ uint32_t urx_crc32c(uint32_t crc, const void *buf, size_t len) URX_NOEXCEPT;
 uint64_t urx_crc64_nvme(uint64_t crc, const void *buf, size_t len) URX_NOEXCEPT;
 
 /**
- * The Internet checksum (RFC 1071) as a number. Start with 0xffff; the result of an even number of bytes
- * goes in again to go on.
+ * The Internet checksum (RFC 1071) as a number. Start with 0xffff; the result of an even number of
+ * bytes goes in again to go on.
  */
 uint16_t urx_ip_checksum(uint16_t sum, const void *buf, size_t len) URX_NOEXCEPT;
 
@@ -240,24 +252,25 @@ int urx_pi_copy_generatev(const struct urx_pi *pi, const struct urx_tags *tags,
 		uint32_t bare_cnt) URX_NOEXCEPT;
 
 /**
- * Verifies v and copies its data out bare in the same pass; strips the metadata when interleaved. All of it
- * is copied, bad blocks too, whatever the report says.
+ * Verifies v and copies its data out bare in the same pass; strips the metadata when interleaved.
+ * All of it is copied, bad blocks too, whatever the report says.
  */
 int urx_pi_copy_verifyv(const struct urx_pi *pi, const struct urx_tags *tags,
 		const struct urx_pi_vec *v, const struct iovec *bare, uint32_t bare_cnt,
 		struct urx_pi_report *report) URX_NOEXCEPT;
 
 /**
- * Replaces tags: in every tuple that passes from->checks (0: any; never the guard), the fields not in
- * to->keep get the values of `to`. Guards stay, and tuples with an escape value; those that do not pass stay and
- * are reported, -EILSEQ. v->data may be NULL and 0 unless interleaved.
+ * Replaces tags: in every tuple that passes from->checks (0: any; never the guard), the fields not
+ * in to->keep get the values of `to`. Guards stay, and tuples with an escape value; those that do
+ * not pass stay and are reported, -EILSEQ. v->data may be NULL and 0 unless interleaved.
  */
 int urx_pi_retagv(const struct urx_pi *pi, const struct urx_tags *from, const struct urx_tags *to,
 		const struct urx_pi_vec *v, struct urx_pi_report *report) URX_NOEXCEPT;
 
 /**
- * For tests of your own handling: flips one bit of a block. where: one URX_CHECK_, a bit of that field (0:
- * the lowest), or URX_INJECT_DATA, bit n % 8 of data byte n / 8. -ERANGE for a block or bit that is not there.
+ * For tests of your own handling: flips one bit of a block. where: one URX_CHECK_, a bit of that
+ * field (0: the lowest), or URX_INJECT_DATA, bit n % 8 of data byte n / 8. -ERANGE for a block or
+ * bit that is not there.
  */
 int urx_pi_injectv(const struct urx_pi *pi, const struct urx_pi_vec *v, uint64_t block,
 		uint32_t where, uint64_t bit) URX_NOEXCEPT;
@@ -274,15 +287,15 @@ int urx_pi_stream_init(struct urx_pi_stream *stream, const struct urx_pi *pi,
 		const struct urx_tags *tags) URX_NOEXCEPT;
 
 /**
- * The next piece, which may end anywhere. Separate metadata: exactly that of the blocks which end in this
- * piece. A call that fails has done nothing.
+ * The next piece, which may end anywhere. Separate metadata: exactly that of the blocks which end
+ * in this piece. A call that fails has done nothing.
  */
 int urx_pi_stream_generate(struct urx_pi_stream *stream,
 		const struct urx_pi_vec *piece) URX_NOEXCEPT;
 
 /**
- * The same, verified. Blocks are counted from report->first_block at the start of the stream. After -EILSEQ
- * the stream goes on behind the piece.
+ * The same, verified. Blocks are counted from report->first_block at the start of the stream. After
+ * -EILSEQ the stream goes on behind the piece.
  */
 int urx_pi_stream_verify(struct urx_pi_stream *stream, const struct urx_pi_vec *piece,
 		struct urx_pi_report *report) URX_NOEXCEPT;
@@ -306,9 +319,10 @@ struct io_uring_sqe; /* the kernel's; its header or liburing's defines it */
 #define URX_FEAT_RW_ATTR 65536u
 
 /**
- * The kernel's struct io_uring_attr_pi byte for byte, under a name of ours: a pointer to that one may
- * be cast. It is read when the SQE is consumed: it must live until io_uring_submit() has returned,
- * with SQPOLL until the kernel has taken the SQE. A write may change the metadata it points to.
+ * The kernel's struct io_uring_attr_pi byte for byte, under a name of ours: a pointer to that one
+ * may be cast. It is read when the SQE is consumed: it must live until io_uring_submit() has
+ * returned, with SQPOLL until the kernel has taken the SQE. A write may change the metadata it
+ * points to.
  */
 struct urx_attr_pi {
 	uint16_t flags; /* URX_CHECK_GUARD, _REF, _APP */
@@ -333,12 +347,15 @@ void urx_prep_rw_attr_pi(struct io_uring_sqe *sqe, const struct urx_attr_pi *pi)
 void urx_prep_rw_attr_pi_inline(struct io_uring_sqe *sqe128,
 		const struct urx_attr_pi *pi) URX_NOEXCEPT;
 
-/** Takes any attribute off an SQE. For programs that keep their own SQEs: io_uring_get_sqe() does it. */
+/**
+ * Takes any attribute off an SQE. For programs that keep their own SQEs: io_uring_get_sqe() does
+ * it.
+ */
 void urx_sqe_clear_attr(struct io_uring_sqe *sqe) URX_NOEXCEPT;
 
 /**
- * A read with metadata. This and the seven below fill the whole SQE but for user_data; set that, flags,
- * ioprio, rw_flags, personality and write_stream after them.
+ * A read with metadata. This and the seven below fill the whole SQE but for user_data; set that,
+ * flags, ioprio, rw_flags, personality and write_stream after them.
  */
 void urx_prep_read_meta(struct io_uring_sqe *sqe, int fd, void *buf, unsigned nbytes,
 		uint64_t offset, const struct urx_attr_pi *pi) URX_NOEXCEPT;
@@ -374,7 +391,10 @@ void urx_prep_writev_fixed_meta(struct io_uring_sqe *sqe, int fd, const struct i
 		const struct urx_attr_pi *pi) URX_NOEXCEPT;
 
 #ifndef URX_NO_LIBURING_NAMES
-/** urx_prep_rw_attr_pi() in liburing's spelling; these names vanish with URX_NO_LIBURING_NAMES defined. */
+/**
+ * urx_prep_rw_attr_pi() in liburing's spelling; these names vanish with URX_NO_LIBURING_NAMES
+ * defined.
+ */
 void io_uring_prep_rw_attr_pi(struct io_uring_sqe *sqe, const struct urx_attr_pi *pi) URX_NOEXCEPT;
 /** urx_prep_rw_attr_pi_inline(). */
 void io_uring_prep_rw_attr_pi_inline(struct io_uring_sqe *sqe128,
@@ -426,7 +446,9 @@ struct urx_target; /* one open device or file; threads may share it */
 #define URX_SOURCE_DRIVER 4u /* The device's driver, through another ioctl. */
 #define URX_SOURCE_STAT 5u /* fstat or statx. */
 
-/** Index into urx_target_info.source: who told interval, metadata, guard and where the tuple lies. */
+/**
+ * Index into urx_target_info.source: who told interval, metadata, guard and where the tuple lies.
+ */
 #define URX_FACT_FORMAT 0u
 #define URX_FACT_TYPE 1u /* Who told the PI type. All but Identify take type 2 for type 1. */
 #define URX_FACT_NSID 2u /* Who told nsid. */
@@ -443,7 +465,9 @@ struct urx_target; /* one open device or file; threads may share it */
 #define URX_INFO_DIRECT 2u /* urx_target_info.flags: open with O_DIRECT. */
 /** urx_target_info.flags: the kernel handles the metadata, so a PI attribute can carry it. */
 #define URX_INFO_ATTR 4u
-/** urx_target_info.flags: who asked may not know how the metadata looks, or whether there is any. */
+/**
+ * urx_target_info.flags: who asked may not know how the metadata looks, or whether there is any.
+ */
 #define URX_INFO_HIDDEN 8u
 
 /** How to open a target. */
@@ -464,7 +488,10 @@ struct urx_target_info {
 	uint32_t data_align; /* required alignment of data; metadata: 4 */
 	uint64_t bytes; /* data bytes */
 	uint64_t start; /* byte of its device at which a partition starts */
-	/** meta_size 0: no metadata, but see URX_INFO_HIDDEN; interval 0: a regular file, without blocks */
+	/**
+	 * meta_size 0: no metadata, but see URX_INFO_HIDDEN; interval 0: a regular file, without
+	 * blocks
+	 */
 	struct urx_pi_format format;
 	uint32_t max_command; /* bytes of the largest single command; 0: not known */
 	uint32_t max_append; /* bytes of the largest zone append; 0: not zoned */
@@ -475,14 +502,18 @@ struct urx_target_info {
 };
 
 /**
- * Opens a device or file and learns its format and limits; *target is NULL on failure. Asks for no privilege that the kernel does not
- * ask for. opts may be NULL: for reading, with O_DIRECT (a file system without it gives a buffered file).
- * -EOPNOTSUPP: neither a block device, an NVMe namespace nor a regular file; else the errno of open(2).
+ * Opens a device or file and learns its format and limits; *target is NULL on failure. Asks for no
+ * privilege that the kernel does not ask for. opts may be NULL: for reading, with O_DIRECT (a file
+ * system without it gives a buffered file). -EOPNOTSUPP: neither a block device, an NVMe namespace
+ * nor a regular file; else the errno of open(2).
  */
 int urx_target_open(struct urx_target **target, const char *path,
 		const struct urx_target_opts *opts) URX_NOEXCEPT;
 
-/** The same for what is open already. The target has a descriptor of its own for it: fd may be closed. */
+/**
+ * The same for what is open already. The target has a descriptor of its own for it: fd may be
+ * closed.
+ */
 int urx_target_from_fd(struct urx_target **target, int fd) URX_NOEXCEPT;
 
 /** Tells what is known. No system call. */
@@ -498,9 +529,13 @@ struct io_uring_cqe; /* the kernel's */
 #define URX_OP_READ 1u /* urx_rw.op: from the target. */
 #define URX_OP_WRITE 2u /* urx_rw.op: to the target. */
 
-/** urx_rw.flags: data is struct iovec[], data_len their number; the array must live until the CQE. */
+/**
+ * urx_rw.flags: data is struct iovec[], data_len their number; the array must live until the CQE.
+ */
 #define URX_RW_IOVEC 1u
-/** urx_rw.flags: data lies in registered buffer buf_index. Never one that the kernel lends (ublk). */
+/**
+ * urx_rw.flags: data lies in registered buffer buf_index. Never one that the kernel lends (ublk).
+ */
 #define URX_RW_FIXED_BUF 2u
 
 #define URX_PATH_ATTR 1u /* urx_result.path: READ or WRITE with a PI attribute. */
@@ -535,24 +570,25 @@ struct urx_result {
 
 /**
  * Whether the kernel would honour a PI attribute on this target and ring (ring->flags,
- * ring->features), and this request, unless rw is NULL: 0, or -EOPNOTSUPP, -EINVAL, -ERANGE and *why (may
- * be NULL) a sentence. Submits nothing; no system call.
+ * ring->features), and this request, unless rw is NULL: 0, or -EOPNOTSUPP, -EINVAL, -ERANGE and
+ * *why (may be NULL) a sentence. Submits nothing; no system call.
  */
 int urx_attr_check(const struct urx_target *target, uint32_t ring_flags, uint32_t ring_features,
 		const struct urx_rw *rw, const char **why) URX_NOEXCEPT;
 
 /**
- * Checks a request as urx_attr_check() does, then fills the SQE and the attribute that it points to,
- * which must live as urx_attr_pi says. On failure nothing is written.
+ * Checks a request as urx_attr_check() does, then fills the SQE and the attribute that it points
+ * to, which must live as urx_attr_pi says. On failure nothing is written.
  */
 int urx_prep_attr(struct io_uring_sqe *sqe, struct urx_attr_pi *attr,
 		const struct urx_target *target, uint32_t ring_flags, uint32_t ring_features,
 		const struct urx_rw *rw) URX_NOEXCEPT;
 
 /**
- * Decodes the CQE of a request: bytes, or -errno. On -EILSEQ of a write, data and metadata are verified
- * again and result->pi (result may be NULL) says what is wrong where, or URX_ERROR_IN_TRANSIT; of a read it stays
- * unknown. A reference tag is right as rw has it and as the device has it: the kernel may have remapped it.
+ * Decodes the CQE of a request: bytes, or -errno. On -EILSEQ of a write, data and metadata are
+ * verified again and result->pi (result may be NULL) says what is wrong where, or
+ * URX_ERROR_IN_TRANSIT; of a read it stays unknown. A reference tag is right as rw has it and as
+ * the device has it: the kernel may have remapped it.
  */
 int urx_attr_result(const struct urx_target *target, const struct urx_rw *rw,
 		const struct io_uring_cqe *cqe, struct urx_result *result) URX_NOEXCEPT;
@@ -561,8 +597,9 @@ int urx_attr_result(const struct urx_target *target, const struct urx_rw *rw,
 
 /**
  * The series' check bits (guard 1, application tag 2, reference tag 4) as URX_CHECK_ bits for
- * urx_attr_pi.flags: the kernel has the last two the other way round. Bits that the series does not have
- * stay, for the kernel to refuse. Its opcodes never reach an SQE: they are other operations now.
+ * urx_attr_pi.flags: the kernel has the last two the other way round. Bits that the series does not
+ * have stay, for the kernel to refuse. Its opcodes never reach an SQE: they are other operations
+ * now.
  */
 uint16_t urx_rfc_checks(uint16_t meta_flags) URX_NOEXCEPT;
 

@@ -171,14 +171,23 @@ fn with_comment(code: &str, comment: &[String], indent: &str) -> String {
 }
 
 fn above(comment: &[String], indent: &str) -> String {
-    match comment {
-        [] => String::new(),
-        [line] => format!("{indent}/** {line} */\n"),
-        lines => {
-            let lines: String = lines.iter().map(|l| format!("{indent} * {l}\n")).collect();
-            format!("{indent}/**\n{lines}{indent} */\n")
-        }
+    let text = comment.join(" ");
+    if text.is_empty() {
+        return String::new();
     }
+    if indent.len() * 8 + text.len() + 7 <= WIDTH {
+        return format!("{indent}/** {text} */\n");
+    }
+    let (mut lines, mut line) = (String::new(), String::new());
+    for word in text.split(' ') {
+        if !line.is_empty() && indent.len() * 8 + 3 + line.len() + 1 + word.len() > WIDTH {
+            lines += &format!("{indent} * {line}\n");
+            line.clear();
+        }
+        line += if line.is_empty() { "" } else { " " };
+        line += word;
+    }
+    format!("{indent}/**\n{lines}{indent} * {line}\n{indent} */\n")
 }
 
 /// Files of `src/capi/mod.rs` in its order.
