@@ -166,6 +166,15 @@ static void refusals(void)
 	w.data = (struct iovec[]){ { data, d.iov_len / 2 }, { data + 1, d.iov_len / 2 } };
 	w.data_cnt = 2;
 	CHECK_EQ(urx_pi_copy_generatev(&pi, &tags, &w, &good, 1), -EINVAL);
+
+	/* Nor may tuples go where the pieces of the data are told. */
+	if (!interleaved()) {
+		struct iovec room[sizeof(meta) / sizeof(struct iovec) + 1] = { d };
+		struct iovec own = { room, sizeof(meta) };
+
+		w = (struct urx_pi_vec){ .data = room, .data_cnt = 1, .meta = &own, .meta_cnt = 1 };
+		CHECK_EQ(urx_pi_copy_generatev(&pi, &tags, &w, &good, 1), -EINVAL);
+	}
 	CHECK_EQ(urx_pi_copy_generatev(&pi, &tags, NULL, &good, 1), -EINVAL);
 	CHECK_EQ(urx_pi_copy_verifyv(&pi, &tags, NULL, &good, 1, NULL), -EINVAL);
 }

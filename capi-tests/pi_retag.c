@@ -207,6 +207,25 @@ static void refusals(void)
 	CHECK_EQ(urx_pi_retagv(&pi, &from, &to, &v, NULL), -EINVAL);
 }
 
+/* More metadata than the data has blocks: as elsewhere, what is too much is not looked at. */
+static void surplus(void)
+{
+	struct iovec d = { data, 2 * INTERVAL }, m = { meta, 3 * META + 1 };
+	uint8_t checks[3] = { 0, URX_CHECK_REF, URX_CHECK_REF }, before[sizeof(meta)];
+	struct urx_pi_vec v = { .data = &d, .data_cnt = 1, .meta = &m, .meta_cnt = 1, .checks = checks };
+	struct urx_tags from = { .checks = URX_CHECK_REF, .ref = 7 }, to = { .ref = 9 };
+	struct urx_pi_report r = { .size = sizeof(r) };
+
+	f = format_of(URX_GUARD_T10DIF, 1, INTERVAL, META, false);
+	pi = pi_of(&f);
+	memset(meta, 0x11, sizeof(meta));
+	memcpy(before, meta, sizeof(meta));
+	CHECK_EQ(urx_pi_retagv(&pi, &from, &to, &v, &r), -EILSEQ);
+	CHECK_EQ(r.blocks, 2);
+	CHECK(memcmp(meta, before, META) != 0); /* asked for no check */
+	CHECK_BYTES(meta + META, before + META, sizeof(meta) - META, "strangers and surplus");
+}
+
 int main(void)
 {
 	static const uint32_t longest[] = { 1, 9, ROOM };
@@ -226,5 +245,6 @@ int main(void)
 	left_alone(0, 4);
 	left_alone(URX_REPORT_COUNT_ALL, 0);
 	refusals();
+	surplus();
 	return 0;
 }

@@ -245,6 +245,14 @@ static void refusals(void)
 	CHECK_EQ(urx_pi_generatev(&pi, NULL, &v), -EINVAL);
 	CHECK_EQ(urx_pi_generatev(&pi, &tags, &v), 0);
 	CHECK_EQ(urx_pi_verifyv(&pi, &tags, &v, NULL), 0);
+
+	/* Errors may not be put where the checks of each block are looked up. */
+	struct urx_pi_error errors[1] = { 0 };
+	struct urx_pi_report on_checks = { .size = sizeof(r), .capacity = 1, .errors = errors };
+
+	v.checks = (const uint8_t *)errors;
+	CHECK_EQ(urx_pi_verifyv(&pi, &tags, &v, &on_checks), -EINVAL);
+	v.checks = NULL;
 	CHECK_EQ(urx_pi_verifyv(&pi, &tags, &v, &r), -EINVAL); /* errors lies in the data */
 	r.errors = (void *)(meta + 8);
 	CHECK_EQ(urx_pi_verifyv(&pi, &tags, &v, &r), -EINVAL);

@@ -92,6 +92,18 @@ pub(crate) fn direct_io_align(fd: BorrowedFd<'_>) -> Option<u32> {
     told.then_some(stat.stx_dio_mem_align)
 }
 
+/// Runs what may change `errno` and leaves it as it was.
+pub(crate) fn keeping_errno<T>(body: impl FnOnce() -> T) -> T {
+    // SAFETY: the address of this thread's errno, valid as long as the thread.
+    let place = unsafe { libc::__errno_location() };
+    // SAFETY: as above; only this thread uses it.
+    let before = unsafe { place.read() };
+    let result = body();
+    // SAFETY: as above.
+    unsafe { place.write(before) };
+    result
+}
+
 /// The file status flags of a descriptor (`O_DIRECT`, the access mode).
 pub(crate) fn status_flags(fd: BorrowedFd<'_>) -> Result<i32> {
     // SAFETY: F_GETFL takes no argument.

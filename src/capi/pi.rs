@@ -186,7 +186,15 @@ pub unsafe extern "C" fn urx_pi_verify(
         let (pi, tags) = unsafe { (parsed(pi)?, read(tags)?.parse()?) };
         let (data, meta) = buffers(&pi, data, meta, blocks)?;
         // SAFETY: src/capi/mod.rs.
-        unsafe { verify(&pi, &Wanted::of(&tags), &data, &meta, blocks as u64, report) }
+        unsafe {
+            verify(
+                &pi,
+                &Wanted::of(&tags),
+                &[&data, &meta, &Segments::EMPTY],
+                blocks as u64,
+                report,
+            )
+        }
     })
 }
 
@@ -306,20 +314,20 @@ pub(super) unsafe fn generate(
     }
 }
 
-/// Verifies, after a look at what overlaps.
+/// Verifies, after a look at what overlaps: data, metadata and the checks of each block.
 ///
 /// # Safety
 /// The segments are valid for `blocks` blocks, and `report` is NULL or valid.
 pub(super) unsafe fn verify(
     pi: &Pi,
     wanted: &Wanted<'_>,
-    data: &Segments,
-    meta: &Segments,
+    looked_at: &[&Segments; 3],
     blocks: u64,
     report: *mut urx_pi_report,
 ) -> Result<()> {
     // SAFETY: the caller's.
-    let mut found = unsafe { Found::new(report, &[data, meta]) }?;
+    let mut found = unsafe { Found::new(report, looked_at) }?;
+    let [data, meta, _] = looked_at;
     // SAFETY: the caller's; what `found` writes to overlaps neither.
     let (data, meta) = unsafe { (data.slices(), meta.slices()) };
     let counts = pi.verify_scattered(wanted, blocks, data, meta, |failure| found.put(&failure))?;

@@ -64,7 +64,7 @@ pub unsafe extern "C" fn urx_pi_verifyv(
         // SAFETY: src/capi/mod.rs.
         unsafe {
             let wanted = v.wanted(&tags, blocks)?;
-            verify(&pi, &wanted, &v.data, &v.meta, blocks, report)
+            verify(&pi, &wanted, &[&v.data, &v.meta, &v.masks(blocks)?], blocks, report)
         }
     })
 }
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn urx_pi_copy_generatev(
         v.data.apart()?;
         v.meta.apart()?;
         v.data.not_overlapping(&[&bare, &v.meta])?;
-        v.meta.not_overlapping(&[&bare])?;
+        v.meta.not_overlapping(&[&bare, &v.data])?;
         // SAFETY: src/capi/mod.rs, and what is written overlaps nothing.
         let (bare, data, meta) =
             unsafe { (bare.slices(), v.data.slices_mut(), v.meta.slices_mut()) };
@@ -119,7 +119,8 @@ pub unsafe extern "C" fn urx_pi_copy_verifyv(
         bare.apart()?;
         bare.not_overlapping(&[&v.data, &v.meta, &v.masks(blocks)?])?;
         // SAFETY: src/capi/mod.rs.
-        let mut found = unsafe { Found::new(report, &[&v.data, &v.meta, &bare]) }?;
+        let mut found =
+            unsafe { Found::new(report, &[&v.data, &v.meta, &bare, &v.masks(blocks)?]) }?;
         // SAFETY: src/capi/mod.rs, and what is written overlaps nothing.
         let (wanted, data, meta, bare) = unsafe {
             (v.wanted(&tags, blocks)?, v.data.slices(), v.meta.slices(), bare.slices_mut())
@@ -148,15 +149,19 @@ pub unsafe extern "C" fn urx_pi_retagv(
         let (from, to) = unsafe { (read(from)?.parse()?, read(to)?.parse()?) };
         let (blocks, changed) = match pi.interleaved() {
             true => (v.blocks(&pi)?, v.data),
+            false if v.data.bytes != 0 => (v.blocks(&pi)?, v.meta),
             false => (v.meta.bytes / pi.meta_size() as u64, v.meta),
         };
-        if !pi.interleaved() && v.meta.bytes % pi.meta_size() as u64 != 0 {
+        if !pi.interleaved()
+            && v.data.bytes == 0
+            && !v.meta.bytes.is_multiple_of(pi.meta_size() as u64)
+        {
             return Err(Error::Invalid(c"meta: not a whole number of blocks"));
         }
         changed.apart()?;
         changed.not_overlapping(&[&v.masks(blocks)?])?;
         // SAFETY: src/capi/mod.rs.
-        let mut found = unsafe { Found::new(report, &[&changed]) }?;
+        let mut found = unsafe { Found::new(report, &[&changed, &v.masks(blocks)?]) }?;
         // SAFETY: src/capi/mod.rs, and no two segments overlap.
         let (wanted, segments) = unsafe { (v.wanted(&from, blocks)?, changed.slices_mut()) };
         let put = |failure| found.put(&failure);

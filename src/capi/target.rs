@@ -11,6 +11,7 @@ use super::boundary::{
 use super::format::urx_pi_format;
 use crate::error::{Error, Result};
 use crate::probe::{Facts, Kind, Source};
+use crate::sys::keeping_errno;
 use crate::target::{Options, Target};
 
 /// one open device or file; threads may share it
@@ -177,7 +178,7 @@ pub unsafe extern "C" fn urx_target_close(target: *mut urx_target) {
         // SAFETY: it came from `hand_out`, and the caller gives it back.
         let target = unsafe { Box::from_raw(target) };
         guard(|| {
-            drop(target);
+            keeping_errno(|| drop(target));
             Ok(())
         });
     }
@@ -193,7 +194,7 @@ unsafe fn hand_out(
 ) -> Result<()> {
     // SAFETY: the caller's. Finds out about NULL before anything is opened.
     unsafe { write(place, std::ptr::null_mut()) }?;
-    let target = Box::into_raw(Box::new(urx_target(make()?)));
+    let target = Box::into_raw(Box::new(urx_target(keeping_errno(make)?)));
     // SAFETY: as above.
     unsafe { write(place, target) }
 }

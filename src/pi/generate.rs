@@ -161,14 +161,15 @@ impl<'p> Maker<'p> {
         meta: &mut Writer<'m, impl Iterator<Item = &'m mut [u8]>>,
     ) -> Result<()> {
         let Pi { interval, meta_size, .. } = *self.pi;
-        let end = self.block.saturating_add(count);
-        while self.block < end {
+        let mut left = count;
+        while left > 0 {
             let n = data.whole(interval).min(meta.whole(meta_size));
-            match batch(n, end - self.block) {
+            match batch(n, left) {
                 0 => {
                     let mut sum = Sum::new(self.pi.protection.guard);
                     data.take(interval, |piece| sum.update(piece)).ok_or(SHORT)?;
                     self.scattered(sum, meta)?;
+                    left -= 1;
                 }
                 n => {
                     let data = data.run(n * interval).ok_or(SHORT)?;
@@ -177,6 +178,7 @@ impl<'p> Maker<'p> {
                     let guards = guards.get_mut(..n).ok_or(SHORT)?;
                     Cpu::get().guards(self.pi.protection.guard, data, interval, interval, guards);
                     self.whole(guards, meta, meta_size, 0)?;
+                    left -= n as u64;
                 }
             }
         }
@@ -190,13 +192,14 @@ impl<'p> Maker<'p> {
         both: &mut Writer<'a, impl Iterator<Item = &'a mut [u8]>>,
     ) -> Result<()> {
         let (interval, stride) = (self.pi.interval, self.pi.stride());
-        let end = self.block.saturating_add(count);
-        while self.block < end {
-            match batch(both.whole(stride), end - self.block) {
+        let mut left = count;
+        while left > 0 {
+            match batch(both.whole(stride), left) {
                 0 => {
                     let mut sum = Sum::new(self.pi.protection.guard);
                     both.take(interval, |piece| sum.update(piece)).ok_or(SHORT)?;
                     self.scattered(sum, both)?;
+                    left -= 1;
                 }
                 n => {
                     let run = both.run(n * stride).ok_or(SHORT)?;
@@ -204,6 +207,7 @@ impl<'p> Maker<'p> {
                     let guards = guards.get_mut(..n).ok_or(SHORT)?;
                     Cpu::get().guards(self.pi.protection.guard, run, interval, stride, guards);
                     self.whole(guards, run, stride, interval)?;
+                    left -= n as u64;
                 }
             }
         }

@@ -27,7 +27,9 @@ pub(super) fn format(cap: &LbmdCap) -> Result<Option<Format>> {
         offset: cap.pi_offset.into(),
         storage_bits: cap.storage_tag_size.saturating_mul(8),
     });
-    Format::new(cap.interval.into(), cap.size.into(), false, protection).map(Some)
+    // 64 KiB do not fit the kernel's 16 bits.
+    let interval = if cap.interval == 0 { Format::MAX_INTERVAL } else { cap.interval.into() };
+    Format::new(interval, cap.size.into(), false, protection).map(Some)
 }
 
 #[cfg(test)]
@@ -74,6 +76,12 @@ mod tests {
         let opaque = LbmdCap { flags: 0, guard_tag_type: 0, pi_size: 0, ..MS64_LAST };
         assert_eq!(format(&opaque).unwrap().unwrap().protection(), None);
         assert_eq!(format(&LbmdCap::default()).unwrap(), None);
+    }
+
+    #[test]
+    fn the_largest_interval_reads_as_0() {
+        let largest = LbmdCap { interval: 0, ..MS64_LAST };
+        assert_eq!(format(&largest).unwrap().unwrap().interval(), 65536);
     }
 
     #[test]

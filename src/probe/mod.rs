@@ -157,7 +157,8 @@ pub fn probe(file: &File) -> Result<Facts> {
 
 fn block(file: &File, disk: Option<Disk>) -> Result<Facts> {
     let fd = file.as_fd();
-    let nsid = sys::nvme_nsid(fd).ok();
+    let is_nvme = disk.as_ref().is_none_or(Disk::is_nvme);
+    let nsid = if is_nvme { sys::nvme_nsid(fd).ok() } else { None };
     let namespace = nsid.and_then(|nsid| identify::identify(fd, nsid).ok());
     let profile = disk.as_ref().map_or(Profile::None, |d| d.profile(nsid.is_some()));
     let block_size = disk.as_ref().and_then(|d| d.number("queue/logical_block_size"));

@@ -40,6 +40,12 @@ impl Disk {
         Some(Disk { dir: node.with_file_name(format!("nvme{name}")), partition_start: None })
     }
 
+    /// Whether it is an NVMe namespace itself, not a device mapper's on one, which passes ioctls on.
+    pub(super) fn is_nvme(&self) -> bool {
+        let name = self.dir.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with("nvme"))
+    }
+
     /// A numeric attribute, such as `queue/nr_zones`.
     pub(super) fn number(&self, attribute: &str) -> Option<u64> {
         number(&self.dir, attribute)
