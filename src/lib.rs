@@ -53,6 +53,7 @@ pub mod command;
 pub mod completion;
 pub mod error;
 pub mod geometry;
+mod memory;
 pub mod path;
 pub mod pi;
 pub mod probe;
