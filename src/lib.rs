@@ -60,3 +60,5 @@ pub mod probe;
 pub mod sqe;
 mod sys;
 pub mod target;
+#[allow(dead_code, reason = "for requests that a kernel has no operation for")]
+mod worker;

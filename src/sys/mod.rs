@@ -6,6 +6,10 @@ use std::io;
 use std::mem::zeroed;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd};
 
+#[cfg(test)]
+pub(crate) mod ring;
+pub(crate) mod socket;
+
 use crate::abi;
 use crate::error::{Error, Result};
 

@@ -1,0 +1,129 @@
+//! Threads that do the work of requests in the application's ring which the kernel has no operation for.
+//!
+//! A library cannot add an operation to io_uring. So such a request is a RECV from a socket, which the worker
+//! at the other end completes (`pair`). The job starts when the kernel issues the RECV, never
+//! before: links, IO_DRAIN, SQPOLL and cancelling mean what they mean for the kernel's own operations. What the
+//! job was, nobody here knows.
+//!
+//! `slot` holds one request, `pool` all slots and threads of a queue, `gate` is where the threads wait.
+
+mod gate;
+mod pair;
+mod pool;
+mod slot;
+
+use std::fmt;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
+
+use crate::error::Result;
+use pool::Pool;
+use slot::{Recv, Slot};
+
+/// Length of the RECV that carries a request; its `msg_flags` are `MSG_WAITALL`.
+pub(crate) const RECV_LEN: u32 = 2;
+
+/// Where all RECVs put their bytes, which nobody reads. Atomics may change though nothing here changes them.
+static SINK: [AtomicU8; RECV_LEN as usize] = [const { AtomicU8::new(0) }; RECV_LEN as usize];
+
+/// Address for the RECV that carries a request, valid as long as the process.
+pub(crate) fn sink() -> u64 {
+    SINK.as_ptr().expose_provenance() as u64
+}
+
+/// What a job has come to.
+#[derive(Debug)]
+pub(crate) struct Done<T> {
+    /// For whoever reaps the request.
+    pub(crate) outcome: T,
+    /// Breaks a soft link.
+    pub(crate) failed: bool,
+}
+
+type Job<T> = Box<dyn FnOnce() -> Done<T> + Send>;
+
+/// The workers of one queue. No thread and no descriptor exists before the first request.
+#[derive(Debug)]
+pub(crate) struct Workers<T: Send + 'static> {
+    pool: Arc<Pool<T>>,
+}
+
+impl<T: Send + 'static> Workers<T> {
+    /// At most `max_workers` threads (0: 16), and `max_slots` requests at a time, of two descriptors each
+    /// (0: a quarter of the soft limit of descriptors, for all queues of the process; one request is
+    /// always possible). `panicked` is the outcome of a job that panics; it fails.
+    pub(crate) fn new(max_workers: u32, max_slots: u32, panicked: fn() -> T) -> Self {
+        Workers { pool: Arc::new(Pool::new(max_workers, max_slots, panicked)) }
+    }
+
+    /// Reserves a slot. Its job starts when a RECV from the request's descriptor is issued. `EAGAIN`: no
+    /// slot is free, or none can be made until others are.
+    pub(crate) fn arm(&self, job: Job<T>) -> Result<Request<T>> {
+        let slot = self.pool.reserve()?;
+        let descriptor = slot.arm(job);
+        Ok(Request { pool: Arc::clone(&self.pool), slot, descriptor, over: false })
+    }
+
+    /// Waits for the jobs that run, ends the threads. Other requests are withdrawn: their RECVs end short. In a
+    /// forked child, which has no threads, it does nothing.
+    pub(crate) fn close(&self) {
+        self.pool.close();
+    }
+}
+
+impl<T: Send + 'static> Drop for Workers<T> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// An armed request. Dropping is [`Request::abandon`].
+#[must_use]
+pub(crate) struct Request<T: Send + 'static> {
+    pool: Arc<Pool<T>>,
+    slot: Arc<Slot<T>>,
+    descriptor: RawFd,
+    over: bool,
+}
+
+impl<T: Send + 'static> Request<T> {
+    /// The descriptor for the RECV of [`RECV_LEN`] bytes, with `MSG_WAITALL`, into [`sink`].
+    pub(crate) fn descriptor(&self) -> RawFd {
+        self.descriptor
+    }
+
+    /// When the CQE was seen, or no SQE was made: the outcome, for which it waits if the job has started.
+    /// None: it has not and never will. The job with all it holds is gone.
+    pub(crate) fn finish(mut self) -> Option<T> {
+        self.leave(Recv::Over)
+    }
+
+    /// When no CQE will be seen; as `finish`. If a RECV is inside the kernel, it ends short and can never take
+    /// what is meant for a later request. An SQE that was not submitted must not be: its descriptor is closed.
+    pub(crate) fn abandon(mut self) -> Option<T> {
+        self.leave(Recv::Unknown)
+    }
+
+    fn leave(&mut self, recv: Recv) -> Option<T> {
+        self.over = true;
+        self.pool.leave(&self.slot, recv)
+    }
+}
+
+impl<T: Send + 'static> Drop for Request<T> {
+    fn drop(&mut self) {
+        if !self.over {
+            self.leave(Recv::Unknown);
+        }
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for Request<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("slot", &self.slot.index()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

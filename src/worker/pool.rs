@@ -1,0 +1,266 @@
+//! All slots and threads of a queue.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::mem::{forget, take};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
+
+use super::gate::Gate;
+use super::pair::Pair;
+use super::slot::{Free, Recv, Slot};
+use super::{Done, Job};
+use crate::error::{Error, Result};
+use crate::sys::socket::without_signals;
+
+const DEFAULT_WORKERS: u32 = 16;
+/// A job is a few system calls and checksums.
+const STACK: usize = 256 * 1024;
+
+/// More than anyone has linked SQEs in flight and does not wait for.
+const MAX_SEVERED: usize = 64;
+
+const NONE_FREE: Error = Error::Os(libc::EAGAIN);
+
+pub(super) struct Pool<T> {
+    max_workers: u32,
+    max_slots: u32,
+    panicked: fn() -> T,
+    process: u32,
+    state: Mutex<State<T>>,
+    /// Slots whose requests are finished, and which a worker is about to give back. Changed with the slot's
+    /// lock held (more) or the state's (fewer).
+    leaving: AtomicUsize,
+    /// Such a slot came back.
+    came_back: Condvar,
+}
+
+struct State<T> {
+    gate: Option<Arc<Gate>>,
+    threads: Vec<JoinHandle<()>>,
+    /// All, by index. Never fewer.
+    slots: Vec<Arc<Slot<T>>>,
+    /// Free ones with a pair; the last was used last.
+    primed: Vec<Arc<Slot<T>>>,
+    /// Free ones without.
+    bare: Vec<Arc<Slot<T>>>,
+    /// Pairs of no use whose descriptors are not to be given out again while others are to be had. The
+    /// oldest goes first.
+    severed: VecDeque<Arc<Pair>>,
+    /// Threads that wait for `came_back`.
+    waiting: usize,
+    closed: bool,
+}
+
+impl<T> State<T> {
+    fn reserved(&self) -> usize {
+        self.slots.len() - self.primed.len() - self.bare.len()
+    }
+
+    fn take_back(&mut self, slot: &Arc<Slot<T>>, free: Free) {
+        match free {
+            Free::Primed => self.primed.push(Arc::clone(slot)),
+            Free::Bare => self.bare.push(Arc::clone(slot)),
+            Free::Severed(pair) => {
+                self.bare.push(Arc::clone(slot));
+                self.severed.push_back(pair);
+                if self.severed.len() > MAX_SEVERED {
+                    self.severed.pop_front();
+                }
+            }
+        }
+    }
+}
+
+impl<T: Send + 'static> Pool<T> {
+    pub(super) fn new(max_workers: u32, max_slots: u32, panicked: fn() -> T) -> Self {
+        let max_workers = if max_workers == 0 { DEFAULT_WORKERS } else { max_workers };
+        let state = State {
+            gate: None,
+            threads: Vec::new(),
+            slots: Vec::new(),
+            primed: Vec::new(),
+            bare: Vec::new(),
+            severed: VecDeque::new(),
+            waiting: 0,
+            closed: false,
+        };
+        Pool {
+            max_workers,
+            max_slots,
+            panicked,
+            process: process::id(),
+            state: Mutex::new(state),
+            leaving: AtomicUsize::new(0),
+            came_back: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A slot with a pair, and at least one thread.
+    pub(super) fn reserve(self: &Arc<Self>) -> Result<Arc<Slot<T>>> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Error::Os(libc::ESHUTDOWN));
+        }
+        let gate = match &state.gate {
+            Some(gate) => Arc::clone(gate),
+            None => Arc::clone(state.gate.insert(Arc::new(Gate::new()?))),
+        };
+        let slot = loop {
+            if let Some(slot) = state.primed.pop() {
+                break slot;
+            }
+            match self.equip_one(&mut state, &gate) {
+                Ok(slot) => break slot,
+                // Who has reaped everything is owed a slot.
+                Err(NONE_FREE) if self.leaving.load(Relaxed) > 0 => {
+                    state.waiting += 1;
+                    state = self.came_back.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    state.waiting -= 1;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        // `slot` counts as reserved already.
+        let wanted = state.reserved().min(self.max_workers as usize);
+        if state.threads.len() < wanted {
+            match self.start_thread(gate) {
+                Ok(thread) => state.threads.push(thread),
+                Err(error) if state.threads.is_empty() => {
+                    state.primed.push(slot);
+                    return Err(error);
+                }
+                // Those that exist do the work, later.
+                Err(_) => (),
+            }
+        }
+        Ok(slot)
+    }
+
+    /// A pair for a bare slot or for a new one.
+    fn equip_one(&self, state: &mut State<T>, gate: &Arc<Gate>) -> Result<Arc<Slot<T>>> {
+        let others = state.reserved();
+        while !self.allows(others, state.severed.len()) {
+            state.severed.pop_front().ok_or(NONE_FREE)?;
+        }
+        let known = state.bare.pop();
+        let index = known.as_ref().map_or(state.slots.len() as u32, |slot| slot.index());
+        let pair = loop {
+            match Pair::new(gate, index) {
+                Ok(pair) => break pair,
+                Err(error) => {
+                    if state.severed.pop_front().is_none() {
+                        state.bare.extend(known);
+                        // A request that ends gives its slot.
+                        return Err(if others > 0 { NONE_FREE } else { error });
+                    }
+                }
+            }
+        };
+        let slot = known.unwrap_or_else(|| {
+            let slot = Arc::new(Slot::new(index));
+            state.slots.push(Arc::clone(&slot));
+            slot
+        });
+        slot.equip(Arc::new(pair));
+        Ok(slot)
+    }
+
+    /// Whether there may be one pair more than those of so many requests and those severed.
+    fn allows(&self, requests: usize, severed: usize) -> bool {
+        match self.max_slots {
+            0 => requests + severed == 0 || Pair::within_limit(),
+            max => requests < max as usize,
+        }
+    }
+
+    fn start_thread(self: &Arc<Self>, gate: Arc<Gate>) -> Result<JoinHandle<()>> {
+        let pool = Arc::clone(self);
+        let thread = Builder::new().name("urx-worker".into()).stack_size(STACK);
+        Ok(without_signals(|| thread.spawn(move || pool.work(&gate)))?)
+    }
+
+    /// Ends a request. Its slot comes back here, or when the worker has done with it.
+    pub(super) fn leave(&self, slot: &Arc<Slot<T>>, recv: Recv) -> Option<T> {
+        let (outcome, free) = slot.leave(recv, &self.leaving);
+        if let Some(free) = free {
+            self.lock().take_back(slot, free);
+        }
+        outcome
+    }
+
+    /// A thread's life.
+    fn work(&self, gate: &Gate) {
+        // Slots stay, so a copy of the table is as good as the table and needs no lock.
+        let mut slots = Vec::new();
+        while let Some(index) = gate.next() {
+            if index as usize >= slots.len() {
+                slots.clone_from(&self.lock().slots);
+            }
+            let Some(slot) = slots.get(index as usize) else {
+                continue;
+            };
+            let Some((job, pair)) = slot.start() else {
+                continue;
+            };
+            let Done { outcome, failed } = self.run(job);
+            slot.end(outcome);
+            let intact = !failed && pair.complete();
+            if !intact {
+                pair.fail();
+            }
+            if let Some(free) = slot.sent(intact) {
+                let mut state = self.lock();
+                state.take_back(slot, free);
+                self.leaving.fetch_sub(1, Relaxed);
+                if state.waiting > 0 {
+                    self.came_back.notify_all();
+                }
+            }
+        }
+    }
+
+    /// The job is gone when this returns.
+    fn run(&self, job: Job<T>) -> Done<T> {
+        catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|payload| {
+            forget(payload); // Its destructor could panic again.
+            Done { outcome: (self.panicked)(), failed: true }
+        })
+    }
+
+    pub(super) fn close(&self) {
+        if process::id() != self.process {
+            return;
+        }
+        let mut state = self.lock();
+        state.closed = true;
+        let (gate, threads) = (state.gate.take(), take(&mut state.threads));
+        drop(state);
+        if let Some(gate) = gate {
+            gate.stop();
+        }
+        for thread in threads {
+            let _ = thread.join();
+        }
+        let mut state = self.lock();
+        let (slots, severed) = (state.slots.clone(), take(&mut state.severed));
+        drop(state);
+        for slot in slots {
+            slot.close();
+        }
+        drop(severed);
+    }
+}
+
+impl<T> fmt::Debug for Pool<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").finish_non_exhaustive()
+    }
+}

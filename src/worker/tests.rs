@@ -1,0 +1,621 @@
+//! Requests in real rings of this kernel. What a kernel's rings lack is left out.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{PipeWriter, Write, pipe};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{sleep, spawn};
+use std::time::{Duration, Instant};
+
+use io_uring::squeue::Flags;
+
+use super::*;
+use crate::error::Error;
+use crate::sys::ring::{Ring, Setup};
+
+const SETUPS: [Setup; 3] = [Setup::Plain, Setup::SqPoll, Setup::DeferTaskrun];
+const PLAIN: Flags = Flags::empty();
+const PANICKED: u64 = 0xdead;
+/// Long enough for what must not happen.
+const MOMENT: Duration = Duration::from_millis(20);
+
+fn workers(max_workers: u32, max_slots: u32) -> Workers<u64> {
+    Workers::new(max_workers, max_slots, || PANICKED)
+}
+
+fn gives(outcome: u64) -> Job<u64> {
+    Box::new(move || Done { outcome, failed: false })
+}
+
+fn fails(outcome: u64) -> Job<u64> {
+    Box::new(move || Done { outcome, failed: true })
+}
+
+/// Tells that it runs.
+fn tells(ran: &Arc<AtomicBool>) -> Job<u64> {
+    let ran = Arc::clone(ran);
+    Box::new(move || {
+        ran.store(true, SeqCst);
+        Done { outcome: 1, failed: false }
+    })
+}
+
+/// A job that runs until it is told to end.
+struct Held {
+    started: std::sync::mpsc::Receiver<()>,
+    end: Sender<()>,
+}
+
+impl Held {
+    fn new(outcome: u64) -> (Held, Job<u64>) {
+        let (starts, started) = channel();
+        let (end, ends) = channel();
+        let job = Box::new(move || {
+            let _ = starts.send(());
+            let _ = ends.recv();
+            Done { outcome, failed: false }
+        });
+        (Held { started, end }, job)
+    }
+
+    fn wait_for_start(&self) {
+        self.started.recv_timeout(Duration::from_secs(30)).expect("started");
+    }
+
+    fn end(&self) {
+        self.end.send(()).expect("still running");
+    }
+
+    fn end_later(self) {
+        spawn(move || {
+            sleep(MOMENT);
+            self.end();
+        });
+    }
+}
+
+fn push(ring: &mut Ring, request: &Request<u64>, tag: u64, flags: Flags) {
+    ring.push_recv(request.descriptor(), sink(), RECV_LEN, tag, flags);
+}
+
+fn rings() -> impl Iterator<Item = Ring> {
+    SETUPS.into_iter().filter_map(|setup| Ring::new(128, setup))
+}
+
+fn plain() -> Ring {
+    Ring::new(128, Setup::Plain).expect("a ring")
+}
+
+/// All CQEs until `count` came, by tag.
+fn reap(ring: &mut Ring, count: usize) -> BTreeMap<u64, i32> {
+    (0..count).map(|_| ring.wait()).collect()
+}
+
+/// Requests, one after the other, each of which must complete after its job and not before.
+fn reuse(workers: &Workers<u64>, ring: &mut Ring, times: u64) {
+    for i in 0..times {
+        let (held, job) = Held::new(i);
+        let request = workers.arm(job).expect("a slot");
+        push(ring, &request, i, PLAIN);
+        ring.submit();
+        held.wait_for_start();
+        assert_eq!(ring.peek(), None, "completed before its job, round {i}");
+        held.end();
+        assert_eq!(ring.wait(), (i, 2));
+        assert_eq!(request.finish(), Some(i));
+    }
+}
+
+#[test]
+fn an_outcome_arrives_with_the_completion() {
+    for mut ring in rings() {
+        let workers = workers(0, 0);
+        for flags in [PLAIN, Flags::ASYNC] {
+            let request = workers.arm(gives(7)).expect("a slot");
+            push(&mut ring, &request, 1, flags);
+            ring.submit();
+            assert_eq!(ring.wait(), (1, 2));
+            assert_eq!(request.finish(), Some(7));
+        }
+        reuse(&workers, &mut ring, 50);
+    }
+}
+
+#[test]
+fn nothing_starts_before_its_request_is_issued() {
+    for mut ring in rings() {
+        let (workers, ran) = (workers(0, 0), Arc::default());
+        let request = workers.arm(tells(&ran)).expect("a slot");
+        sleep(MOMENT);
+        assert!(!ran.load(SeqCst), "started when it was armed");
+        push(&mut ring, &request, 1, PLAIN);
+        ring.submit();
+        ring.wait();
+        assert_eq!(request.finish(), Some(1));
+        assert!(ran.load(SeqCst));
+    }
+}
+
+#[test]
+fn a_failure_breaks_a_soft_link_and_success_does_not() {
+    for mut ring in rings() {
+        let workers = workers(0, 0);
+        for (job, next) in [(gives(1), 0), (fails(2), -libc::ECANCELED), (gives(3), 0)] {
+            let request = workers.arm(job).expect("a slot");
+            push(&mut ring, &request, 1, Flags::IO_LINK);
+            ring.push_nop(2, PLAIN);
+            ring.submit();
+            let results = reap(&mut ring, 2);
+            assert_eq!(results[&2], next);
+            assert_eq!(results[&1] == 2, next == 0, "{results:?}");
+            assert!(request.finish().is_some());
+        }
+    }
+}
+
+#[test]
+fn a_linked_request_starts_after_its_predecessor() {
+    for mut ring in rings() {
+        let (workers, ran) = (workers(0, 0), Arc::default());
+        let (reader, mut writer) = pipe().expect("a pipe");
+        let request = workers.arm(tells(&ran)).expect("a slot");
+        ring.push_read(&reader, 1, Flags::IO_LINK);
+        push(&mut ring, &request, 2, PLAIN);
+        ring.submit();
+        sleep(MOMENT);
+        assert!(!ran.load(SeqCst), "started before its predecessor ended");
+        writer.write_all(b"x").expect("written");
+        assert_eq!(reap(&mut ring, 2), BTreeMap::from([(1, 1), (2, 2)]));
+        assert_eq!(request.finish(), Some(1));
+    }
+}
+
+#[test]
+fn a_drained_request_starts_after_all_before_it() {
+    for mut ring in rings() {
+        let (workers, ran) = (workers(0, 0), Arc::default());
+        let (reader, mut writer) = pipe().expect("a pipe");
+        let request = workers.arm(tells(&ran)).expect("a slot");
+        ring.push_read(&reader, 1, PLAIN);
+        push(&mut ring, &request, 2, Flags::IO_DRAIN);
+        ring.submit();
+        sleep(MOMENT);
+        assert!(!ran.load(SeqCst), "started before the drain");
+        writer.write_all(b"x").expect("written");
+        assert_eq!(reap(&mut ring, 2), BTreeMap::from([(1, 1), (2, 2)]));
+        assert_eq!(request.finish(), Some(1));
+    }
+}
+
+#[test]
+fn what_is_never_submitted_never_runs() {
+    let (workers, ran) = (workers(0, 1), Arc::default());
+    for _ in 0..3 {
+        let request = workers.arm(tells(&ran)).expect("a slot");
+        sleep(MOMENT);
+        assert_eq!(request.abandon(), None);
+        let request = workers.arm(tells(&ran)).expect("a slot");
+        assert_eq!(request.finish(), None);
+        drop(workers.arm(tells(&ran)).expect("a slot"));
+    }
+    sleep(MOMENT);
+    assert!(!ran.load(SeqCst));
+    assert_eq!(Arc::strong_count(&ran), 1, "a job was kept");
+    reuse(&workers, &mut plain(), 100);
+}
+
+#[test]
+fn cancelled_before_issue_it_never_runs() {
+    for mut ring in rings() {
+        let (workers, ran) = (workers(0, 1), Arc::default());
+        for _ in 0..3 {
+            let (reader, _writer): (_, PipeWriter) = pipe().expect("a pipe");
+            let request = workers.arm(tells(&ran)).expect("a slot");
+            ring.push_read(&reader, 1, Flags::IO_LINK);
+            push(&mut ring, &request, 2, PLAIN);
+            ring.submit();
+            ring.push_cancel(1, 3);
+            ring.submit();
+            let results = reap(&mut ring, 3);
+            assert_eq!(results[&2], -libc::ECANCELED);
+            assert_eq!(request.finish(), None);
+        }
+        reuse(&workers, &mut ring, 1000);
+        assert!(!ran.load(SeqCst));
+    }
+}
+
+#[test]
+fn cancelled_after_its_start_it_still_has_its_outcome() {
+    for mut ring in rings() {
+        let workers = workers(0, 1);
+        for (round, flags) in (100..).zip([PLAIN, Flags::ASYNC, PLAIN]) {
+            let (held, job) = Held::new(round);
+            let request = workers.arm(job).expect("a slot");
+            push(&mut ring, &request, 1, flags);
+            ring.submit();
+            held.wait_for_start();
+            ring.push_cancel(1, 2);
+            ring.submit();
+            let results = reap(&mut ring, 2);
+            assert_ne!(results[&1], 2);
+            held.end_later();
+            assert_eq!(request.finish(), Some(round));
+            reuse(&workers, &mut ring, 333);
+        }
+    }
+}
+
+/// A cancel that races with issue and start: the outcome is there exactly if the job ran.
+#[test]
+fn a_cancel_at_any_moment_agrees_with_what_ran() {
+    for mut ring in rings() {
+        let (workers, runs) = (workers(2, 4), Arc::new(AtomicU64::new(0)));
+        let (mut outcomes, mut withdrawn) = (0, 0);
+        for i in 0..2000u64 {
+            let counted = Arc::clone(&runs);
+            let job = move || Done { outcome: counted.fetch_add(1, SeqCst), failed: false };
+            let request = workers.arm(Box::new(job)).expect("a slot");
+            push(&mut ring, &request, 1, PLAIN);
+            if i % 2 == 0 {
+                ring.submit();
+                (0..i % 64).for_each(|_| std::hint::spin_loop());
+            }
+            ring.push_cancel(1, 2);
+            ring.submit();
+            reap(&mut ring, 2);
+            match request.finish() {
+                Some(outcome) => {
+                    assert_eq!(outcome, outcomes);
+                    outcomes += 1;
+                }
+                None => withdrawn += 1,
+            }
+            assert_eq!(runs.load(SeqCst), outcomes, "a withdrawn job ran");
+        }
+        println!("{outcomes} with an outcome, {withdrawn} withdrawn");
+        reuse(&workers, &mut ring, 100);
+    }
+}
+
+/// The last completion, or a cancelled issue, may be reported when the slot is armed again.
+#[test]
+fn a_late_report_starts_nothing() {
+    let (workers, ran) = (workers(3, 1), Arc::default());
+    let mut ring = plain();
+    for i in 0..3000 {
+        let request = workers.arm(gives(i)).expect("a slot");
+        push(&mut ring, &request, 1, PLAIN);
+        ring.submit();
+        if i % 3 == 0 {
+            ring.push_cancel(1, 1);
+            ring.submit();
+            ring.wait();
+        }
+        ring.wait();
+        let _ = request.finish();
+        let next = workers.arm(tells(&ran)).expect("a slot");
+        (0..i % 2000).for_each(|_| std::hint::spin_loop());
+        assert_eq!(next.finish(), None, "round {i}");
+    }
+    assert!(!ran.load(SeqCst));
+}
+
+#[test]
+fn a_hundred_thousand_requests_at_depth_64() {
+    const DEPTH: u64 = 64;
+    let total: u64 = if std::env::var_os("URX_VM").is_some() { 10_000 } else { 100_000 };
+    for mut ring in rings() {
+        let workers = workers(0, DEPTH as u32);
+        let mut flying: Vec<Option<(u64, Request<u64>)>> = (0..DEPTH).map(|_| None).collect();
+        let (mut next, mut reaped, mut sum) = (0, 0, 0u64);
+        let start = Instant::now();
+        while reaped < total {
+            for (tag, place) in (0..).zip(&mut flying).filter(|(_, place)| place.is_none()) {
+                if next < total {
+                    let value = next;
+                    let job = move || Done { outcome: value * value + 1, failed: value % 97 == 0 };
+                    let request = workers.arm(Box::new(job)).expect("a slot");
+                    push(&mut ring, &request, tag, PLAIN);
+                    *place = Some((value, request));
+                    next += 1;
+                }
+            }
+            ring.submit();
+            let mut found = Some(ring.wait());
+            while let Some((tag, res)) = found {
+                let (value, request) = flying[tag as usize].take().expect("in flight");
+                assert_eq!(res == 2, value % 97 != 0, "request {value}: {res}");
+                let outcome = request.finish().expect("it ran");
+                assert_eq!(outcome, value * value + 1);
+                sum += outcome;
+                reaped += 1;
+                found = ring.peek();
+            }
+        }
+        println!("{:?} a request", start.elapsed() / total as u32);
+        assert_eq!(sum, (total - 1) * total * (2 * total - 1) / 6 + total);
+    }
+}
+
+#[test]
+fn closing_waits_for_jobs_and_withdraws_the_rest() {
+    for mut ring in rings() {
+        let (workers, ran) = (workers(1, 0), Arc::default());
+        let (held, job) = Held::new(5);
+        let running = workers.arm(job).expect("a slot");
+        push(&mut ring, &running, 1, PLAIN);
+        ring.submit();
+        held.wait_for_start();
+        // The only worker is busy.
+        let issued = workers.arm(gives(6)).expect("a slot");
+        push(&mut ring, &issued, 2, PLAIN);
+        ring.submit();
+        let armed = workers.arm(tells(&ran)).expect("a slot");
+        let start = Instant::now();
+        held.end_later();
+        workers.close();
+        assert!(start.elapsed() >= MOMENT, "did not wait");
+        assert_eq!(workers.arm(gives(1)).err(), Some(Error::Os(libc::ESHUTDOWN)));
+        assert_eq!(running.finish(), Some(5));
+        let results = reap(&mut ring, 2);
+        assert_eq!(results[&1], 2);
+        // Whether it got its turn is not said; either way it is over.
+        assert_eq!(issued.finish().is_some(), results[&2] == 2);
+        drop(workers);
+        assert_eq!(armed.abandon(), None);
+        assert!(!ran.load(SeqCst));
+        assert_eq!(Arc::strong_count(&ran), 1, "a job was kept");
+    }
+}
+
+#[test]
+fn abandoned_while_it_runs_it_is_waited_for() {
+    for mut ring in rings() {
+        let workers = workers(0, 1);
+        for round in 0..20 {
+            let (held, job) = Held::new(round);
+            let request = workers.arm(job).expect("a slot");
+            push(&mut ring, &request, 1, PLAIN);
+            ring.submit();
+            held.wait_for_start();
+            if round % 2 == 0 {
+                held.end();
+            } else {
+                held.end_later();
+            }
+            assert_eq!(request.abandon(), Some(round));
+            // Its RECV takes nothing from this one.
+            let request = workers.arm(gives(round)).expect("a slot");
+            push(&mut ring, &request, 2, PLAIN);
+            ring.submit();
+            assert_eq!(reap(&mut ring, 2)[&2], 2);
+            assert_eq!(request.finish(), Some(round));
+        }
+    }
+}
+
+/// Behind a read that never ends, given up there, and issued later all the same.
+#[test]
+fn an_abandoned_request_in_the_kernel_ends_short() {
+    for mut ring in rings() {
+        let (workers, ran) = (workers(0, 1), Arc::default());
+        let (reader, mut writer) = pipe().expect("a pipe");
+        let request = workers.arm(tells(&ran)).expect("a slot");
+        ring.push_read(&reader, 1, Flags::IO_LINK);
+        push(&mut ring, &request, 2, PLAIN);
+        ring.submit();
+        sleep(MOMENT);
+        assert_eq!(request.abandon(), None);
+        let later = workers.arm(gives(9)).expect("a slot");
+        writer.write_all(b"x").expect("written");
+        assert!(reap(&mut ring, 2)[&2] < 2);
+        push(&mut ring, &later, 3, PLAIN);
+        ring.submit();
+        assert_eq!(ring.wait(), (3, 2));
+        assert_eq!(later.finish(), Some(9));
+        assert!(!ran.load(SeqCst));
+    }
+}
+
+#[test]
+fn no_slot_is_free_beyond_the_limit() {
+    let mut ring = plain();
+    let workers = workers(0, 2);
+    let first = workers.arm(gives(1)).expect("a slot");
+    let second = workers.arm(gives(2)).expect("a slot");
+    assert_eq!(workers.arm(gives(3)).err(), Some(Error::Os(libc::EAGAIN)));
+    push(&mut ring, &first, 1, PLAIN);
+    push(&mut ring, &second, 2, PLAIN);
+    ring.submit();
+    reap(&mut ring, 2);
+    assert_eq!(workers.arm(gives(3)).err(), Some(Error::Os(libc::EAGAIN)), "not reaped yet");
+    assert_eq!(second.finish(), Some(2));
+    let third = workers.arm(gives(3)).expect("a slot");
+    push(&mut ring, &third, 3, PLAIN);
+    ring.submit();
+    ring.wait();
+    assert_eq!((first.finish(), third.finish()), (Some(1), Some(3)));
+}
+
+#[test]
+fn a_job_that_panics_fails_its_request_alone() {
+    for mut ring in rings() {
+        let workers = workers(1, 1);
+        for _ in 0..3 {
+            let request = workers.arm(Box::new(|| panic!("on purpose"))).expect("a slot");
+            push(&mut ring, &request, 1, Flags::IO_LINK);
+            ring.push_nop(2, PLAIN);
+            ring.submit();
+            assert_eq!(reap(&mut ring, 2)[&2], -libc::ECANCELED);
+            assert_eq!(request.finish(), Some(PANICKED));
+            reuse(&workers, &mut ring, 3);
+        }
+    }
+}
+
+#[test]
+fn what_a_job_holds_is_gone_when_its_request_is_finished() {
+    let mut ring = plain();
+    let (workers, held) = (workers(0, 0), Arc::new(()));
+    for i in 0..2000 {
+        let inside = Arc::clone(&held);
+        let job = move || {
+            let _inside = &inside;
+            assert!(i % 500 != 0, "on purpose");
+            Done { outcome: 1, failed: i % 3 == 0 }
+        };
+        let request = workers.arm(Box::new(job)).expect("a slot");
+        push(&mut ring, &request, 1, PLAIN);
+        ring.submit();
+        ring.wait();
+        assert!(request.finish().is_some());
+        assert_eq!(Arc::strong_count(&held), 1, "round {i}");
+    }
+}
+
+#[test]
+fn many_queues_and_threads_at_a_time() {
+    let threads: Vec<_> = (0..6)
+        .map(|seed| {
+            spawn(move || {
+                for round in 0..20 {
+                    let (mut ring, workers) = (plain(), workers(2, 8));
+                    let mut requests = Vec::new();
+                    for i in 0..8 {
+                        let request = workers.arm(gives(seed * 1000 + round + i)).expect("a slot");
+                        push(&mut ring, &request, i, PLAIN);
+                        requests.push(request);
+                    }
+                    ring.submit();
+                    reap(&mut ring, 8);
+                    for (i, request) in (0..).zip(requests) {
+                        assert_eq!(request.finish(), Some(seed * 1000 + round + i));
+                    }
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().expect("a thread that did not panic");
+    }
+}
+
+/// What needs a process of its own runs in a child that has nothing else to do.
+fn alone(test: &str, limits: &str) {
+    let program = std::env::current_exe().expect("a program");
+    let name = format!("{}::{test}", module_path!().split_once("::").expect("a crate").1);
+    let command = format!("{limits} exec \"$0\" --exact {name} --include-ignored --nocapture");
+    let output = Command::new("sh").arg("-c").arg(command).arg(program).output().expect("a shell");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("1 passed"), "{text}");
+}
+
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").expect("proc").count()
+}
+
+/// The worker threads' entries in `/proc`.
+fn threads() -> Vec<String> {
+    let tasks = fs::read_dir("/proc/self/task").expect("proc");
+    let tasks = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok());
+    tasks.filter(|status| status.starts_with("Name:\turx-worker\n")).collect()
+}
+
+#[test]
+fn few_descriptors_are_few_slots() {
+    alone("few_descriptors", "ulimit -n 64;");
+}
+
+#[test]
+#[ignore = "in a process with 64 descriptors"]
+fn few_descriptors() {
+    let (mut ring, before) = (plain(), descriptors());
+    {
+        let workers = workers(0, 0);
+        let other = self::workers(0, 0);
+        for _ in 0..3 {
+            let mut armed = Vec::new();
+            let error = loop {
+                match workers.arm(gives(armed.len() as u64)) {
+                    Ok(request) => armed.push(request),
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!((armed.len(), error), (8, Error::Os(libc::EAGAIN)));
+            // The limit is the process's, but each queue gets one.
+            let first = other.arm(gives(100)).expect("a slot");
+            assert_eq!(other.arm(gives(100)).err(), Some(Error::Os(libc::EAGAIN)));
+            assert_eq!(first.finish(), None);
+            for (tag, request) in (0..).zip(&armed) {
+                push(&mut ring, request, tag, PLAIN);
+            }
+            ring.submit();
+            reap(&mut ring, armed.len());
+            for (i, request) in (0..).zip(armed) {
+                assert_eq!(request.finish(), Some(i));
+            }
+        }
+    }
+    assert_eq!(descriptors(), before, "descriptors were kept");
+
+    // None left at all, then as many as a slot wants, and its gate.
+    let mut taken = Vec::new();
+    while let Ok(file) = File::open("/dev/null") {
+        taken.push(file);
+    }
+    let workers = workers(0, 32);
+    for _ in 0..4 {
+        assert_eq!(workers.arm(gives(1)).err(), Some(Error::Os(libc::EMFILE)));
+        taken.pop();
+    }
+    let request = workers.arm(gives(1)).expect("a slot");
+    assert_eq!(workers.arm(gives(1)).err(), Some(Error::Os(libc::EAGAIN)));
+    push(&mut ring, &request, 1, PLAIN);
+    ring.submit();
+    ring.wait();
+    assert_eq!(request.finish(), Some(1));
+}
+
+#[test]
+fn threads_come_on_demand_and_go() {
+    alone("threads_on_demand", "");
+}
+
+#[test]
+#[ignore = "in a process whose threads can be counted"]
+fn threads_on_demand() {
+    let (mut ring, before) = (plain(), descriptors());
+    let workers = workers(3, 0);
+    assert_eq!((threads().len(), descriptors()), (0, before), "before the first request");
+    let mut requests = Vec::new();
+    for wanted in [1, 2, 3, 3, 3] {
+        let request = workers.arm(gives(wanted)).expect("a slot");
+        push(&mut ring, &request, wanted, PLAIN);
+        requests.push(request);
+        // A thread names itself.
+        let start = Instant::now();
+        while threads().len() as u64 != wanted {
+            assert!(start.elapsed().as_secs() < 10, "{} threads", threads().len());
+            sleep(Duration::from_millis(1));
+        }
+    }
+    ring.submit();
+    reap(&mut ring, 5);
+    for status in threads() {
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:\t"));
+        let blocked = u64::from_str_radix(blocked.expect("a mask"), 16).expect("a number");
+        let faults = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP];
+        let faults = faults.iter().fold(1 << (libc::SIGSYS - 1), |mask, s| mask | 1u64 << (s - 1));
+        // SIGKILL and SIGSTOP cannot be blocked; libc keeps 32 and 33 for itself.
+        let never = 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1) | 0b11 << 31;
+        assert_eq!(blocked | never, !faults, "{blocked:x}");
+    }
+    drop(requests);
+    drop(workers);
+    assert_eq!((threads().len(), descriptors()), (0, before), "after the last");
+}
