@@ -9,27 +9,32 @@ use crate::error::Result;
 
 /// `SIOCOUTQ`: memory taken by what was sent and is not consumed yet, plus one at times.
 pub(crate) fn unconsumed(socket: BorrowedFd<'_>) -> Result<i32> {
-    queue_length(socket, libc::TIOCOUTQ)
+    let mut memory = 0;
+    // SAFETY: the request, on a socket, writes one int.
+    unsafe { super::ioctl(socket, libc::TIOCOUTQ, &mut memory) }?;
+    Ok(memory)
 }
 
-/// `SIOCINQ`: bytes that wait to be received.
-pub(crate) fn unread(socket: BorrowedFd<'_>) -> Result<i32> {
-    queue_length(socket, libc::FIONREAD)
-}
-
-fn queue_length(socket: BorrowedFd<'_>, request: libc::Ioctl) -> Result<i32> {
-    let mut length = 0;
-    // SAFETY: both requests, on a socket, write one int.
-    unsafe { super::ioctl(socket, request as _, &mut length) }?;
-    Ok(length)
+/// Bytes that wait to be received, as far as `room` goes. (`SIOCINQ` counts the bytes of a message that were
+/// received already: 6.17, 6.18.15.)
+pub(crate) fn unread(socket: BorrowedFd<'_>, room: &mut [u8]) -> Result<usize> {
+    receive(socket, room, libc::MSG_PEEK)
 }
 
 /// Takes one byte out of a socket. False if there is none.
 pub(crate) fn take_byte(socket: BorrowedFd<'_>) -> bool {
-    let mut byte = 0u8;
-    let place = std::ptr::from_mut(&mut byte).cast();
-    // SAFETY: the kernel writes one byte at most, into `byte`.
-    unsafe { libc::recv(socket.as_raw_fd(), place, 1, libc::MSG_DONTWAIT) == 1 }
+    receive(socket, &mut [0], 0) == Ok(1)
+}
+
+/// Without waiting; 0 if there is nothing.
+fn receive(socket: BorrowedFd<'_>, room: &mut [u8], flags: i32) -> Result<usize> {
+    let (place, len) = (room.as_mut_ptr().cast(), room.len());
+    // SAFETY: the kernel writes `len` bytes at most, into `room`.
+    let got = unsafe { libc::recv(socket.as_raw_fd(), place, len, flags | libc::MSG_DONTWAIT) };
+    usize::try_from(got).or_else(|_| match io::Error::last_os_error() {
+        error if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        error => Err(error.into()),
+    })
 }
 
 /// An epoll instance; what is watched has a key.

@@ -74,7 +74,7 @@ impl Pair {
 
     /// Makes it hold one byte again, whatever a RECV that is over has left. False if that cannot be.
     pub(super) fn prime(&self) -> bool {
-        match socket::unread(self.application.as_fd()) {
+        match socket::unread(self.application.as_fd(), &mut [0; 3]) {
             Ok(1) => true,
             // Cancelled before its second byte came.
             Ok(2) => socket::take_byte(self.application.as_fd()),

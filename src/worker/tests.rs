@@ -82,7 +82,11 @@ fn push(ring: &mut Ring, request: &Request<u64>, tag: u64, flags: Flags) {
 }
 
 fn rings() -> impl Iterator<Item = Ring> {
-    SETUPS.into_iter().filter_map(|setup| Ring::new(128, setup))
+    SETUPS.into_iter().filter_map(|setup| {
+        let ring = Ring::new(128, setup);
+        println!("{setup:?}{}", if ring.is_none() { ": not in this kernel" } else { "" });
+        ring
+    })
 }
 
 fn plain() -> Ring {
