@@ -113,15 +113,20 @@ AT(urx_rw, meta_len, 40, 4);
 AT(urx_rw, buf_index, 44, 2);
 AT(urx_rw, reserved0, 46, 2);
 AT(urx_rw, tags, 48, 40);
-AT(urx_rw, reserved, 88, 40);
+AT(urx_rw, allow, 88, 4);
+AT(urx_rw, reserved1, 92, 4);
+AT(urx_rw, reserved, 96, 32);
 
 SIZE(urx_result, 128);
 AT(urx_result, size, 0, 4);
 AT(urx_result, path, 4, 4);
 AT(urx_result, res, 8, 4);
-AT(urx_result, reserved0, 12, 4);
+AT(urx_result, status, 12, 4);
 AT(urx_result, pi, 16, 56);
-AT(urx_result, reserved, 72, 56);
+AT(urx_result, value, 72, 8);
+AT(urx_result, append_offset, 80, 8);
+AT(urx_result, append_lba, 88, 8);
+AT(urx_result, reserved, 96, 32);
 
 /* IO_INTEGRITY_CHK_GUARD, _REFTAG, _APPTAG and IORING_FEAT_RW_ATTR of the kernel. */
 _Static_assert(URX_CHECK_GUARD == 1 && URX_CHECK_REF == 2 && URX_CHECK_APP == 4, "checks");

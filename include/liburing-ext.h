@@ -12,7 +12,8 @@
  *           marked (out) are written by the library.
  * Prep      urx_prep_*() fill the caller's SQE: no allocation, no system call.
  * Buffers   belong to the caller and stay his from the call until the CQE was seen.
- * Threads   targets and struct urx_pi may be shared by all threads. Everything else is pure.
+ * Threads   targets and struct urx_pi may be shared by all threads. A queue is used like its ring: by one
+ *           thread at a time. Everything else is pure.
  * Needs     no other header; may come before or after <liburing.h> (2.3 or newer), or without it.
  */
 #ifndef LIBURING_EXT_H
@@ -20,6 +21,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+/* The words of a ring that a queue needs: urx_queue_open(&queue, URX_RING(&ring), NULL). */
+#define URX_RING(ring) (ring)->ring_fd, (ring)->flags, (ring)->features
 
 #ifdef __cplusplus
 #define URX_NOEXCEPT noexcept
@@ -42,6 +46,12 @@ uint32_t urx_version(void) URX_NOEXCEPT;
  * Name of one URX_CHECK_ bit. This and the other names: static text, "unknown" for other values.
  */
 const char *urx_check_str(uint32_t check) URX_NOEXCEPT;
+
+/** Name of one URX_PATH_ bit. */
+const char *urx_path_str(uint32_t path) URX_NOEXCEPT;
+
+/** Name of an NVMe status (urx_result.status), as far as reads, writes and zones end with it. */
+const char *urx_status_str(uint32_t status) URX_NOEXCEPT;
 
 /** Name of a URX_GUARD_ value. */
 const char *urx_guard_str(uint32_t guard) URX_NOEXCEPT;
@@ -522,12 +532,22 @@ int urx_target_query(const struct urx_target *target, struct urx_target_info *in
 /** After the last CQE of every request on it. NULL does nothing. */
 void urx_target_close(struct urx_target *target) URX_NOEXCEPT;
 
-/* ------------------------------------------------------------------ requests with a PI attribute */
+/* ------------------------------------------------------------------ requests */
 
 struct io_uring_cqe; /* the kernel's */
 
 #define URX_OP_READ 1u /* urx_rw.op: from the target. */
-#define URX_OP_WRITE 2u /* urx_rw.op: to the target. */
+#define URX_OP_WRITE 2u /* To the target. */
+#define URX_OP_COMPARE 3u /* Whether the target holds what data and meta do; -ENODATA if not. */
+/** Zeros to the target; data and meta are NULL, the metadata is the device's choice. */
+#define URX_OP_WRITE_ZEROES 4u
+#define URX_OP_FLUSH 5u /* What was completed becomes durable; no data, no offset. */
+/** To wherever the zone at offset goes on; urx_result tells where that was. */
+#define URX_OP_APPEND 6u
+#define URX_OP_ZONE_RESET 7u /* Empties the zone at offset. */
+#define URX_OP_ZONE_OPEN 8u /* Opens it. */
+#define URX_OP_ZONE_CLOSE 9u /* Closes it. */
+#define URX_OP_ZONE_FINISH 10u /* Fills it: nothing more can be written there. */
 
 /**
  * urx_rw.flags: data is struct iovec[], data_len their number; the array must live until the CQE.
@@ -537,15 +557,30 @@ struct io_uring_cqe; /* the kernel's */
  * urx_rw.flags: data lies in registered buffer buf_index. Never one that the kernel lends (ublk).
  */
 #define URX_RW_FIXED_BUF 2u
+#define URX_RW_FUA 4u /* Durable once completed. */
+/**
+ * The device makes and strips the tuples; meta is NULL, unless there is more in it than the tuple.
+ */
+#define URX_RW_PRACT 8u
+/** A successor will be linked to the request: only paths on which its failure breaks the link. */
+#define URX_RW_LINKED 16u
 
-#define URX_PATH_ATTR 1u /* urx_result.path: READ or WRITE with a PI attribute. */
+/** A path, and one bit of a mask of paths; the best first: READ or WRITE with a PI attribute. */
+#define URX_PATH_ATTR 1u
+#define URX_PATH_URING_CMD 2u /* An NVMe command in the SQE. */
+#define URX_PATH_IOCTL 4u /* NVMe commands by ioctl, from a worker thread. */
+#define URX_PATH_SOFTWARE 8u /* Plain I/O, a side file and software PI, from a worker thread. */
 
-/** A read or write with metadata. Looked at during a call only. */
+/** A request. Looked at during a call only. */
 struct urx_rw {
 	uint32_t size; /* sizeof(struct urx_rw) */
 	uint32_t op; /* URX_OP_ */
 	uint32_t flags; /* URX_RW_ */
-	/** bytes of data, a multiple of the interval, at most 1 GiB; or number of iovecs */
+	/**
+	 * bytes of data, a multiple of the interval, at most 1 GiB; or number of iovecs. An
+	 * interleaved format may have its metadata in data, too, if meta is NULL: then a multiple
+	 * of both
+	 */
 	uint32_t data_len;
 	uint64_t offset; /* byte of the target, a multiple of the interval */
 	void *data; /* data, aligned to data_align; or the iovecs */
@@ -555,7 +590,9 @@ struct urx_rw {
 	uint16_t buf_index; /* registered buffer */
 	uint16_t reserved0; /* zero */
 	struct urx_tags tags; /* what to check, and the tags of the first block */
-	uint64_t reserved[5]; /* zero */
+	uint32_t allow; /* URX_PATH_ that may be taken; 0: whatever queue and target allow */
+	uint32_t reserved1; /* zero */
+	uint64_t reserved[4]; /* zero */
 };
 
 /** What became of a request. */
@@ -563,10 +600,15 @@ struct urx_result {
 	uint32_t size; /* sizeof(struct urx_result) */
 	uint32_t path; /* (out) URX_PATH_ by which it went */
 	int32_t res; /* (out) as returned */
-	uint32_t reserved0; /* zero */
+	uint32_t status; /* (out) NVMe status, its type and code: 11 bits; 0: none */
 	struct urx_pi_error pi; /* (out) for -EILSEQ; else zero */
-	uint64_t reserved[7]; /* zero */
+	uint64_t value; /* (out) NVMe completion dwords 0 and 1 */
+	uint64_t append_offset; /* (out) where an append went: byte of the target */
+	uint64_t append_lba; /* (out) where an append went: block of the device */
+	uint64_t reserved[4]; /* zero */
 };
+
+/* ------------------------------------------------------------------ requests with a PI attribute */
 
 /**
  * Whether the kernel would honour a PI attribute on this target and ring (ring->flags,
@@ -592,6 +634,153 @@ int urx_prep_attr(struct io_uring_sqe *sqe, struct urx_attr_pi *attr,
  */
 int urx_attr_result(const struct urx_target *target, const struct urx_rw *rw,
 		const struct io_uring_cqe *cqe, struct urx_result *result) URX_NOEXCEPT;
+
+/* ------------------------------------------------------------------ NVMe commands in an SQE */
+
+/**
+ * Fills an SQE of 128 bytes with the NVMe command for a request, for a ring with
+ * IORING_SETUP_SQE128 and CQE32 (or CQE_MIXED). Checks the request first: -ERANGE, -EINVAL, or
+ * -EOPNOTSUPP where urx_explain() of URX_PATH_URING_CMD tells why; then nothing is written. Nobody
+ * remaps tags: those of type 1 are the LBA.
+ */
+int urx_prep_nvme(struct io_uring_sqe *sqe128, const struct urx_target *target,
+		const struct urx_rw *rw) URX_NOEXCEPT;
+
+/** The same for two slots of a ring with IORING_SETUP_SQE_MIXED (io_uring_get_sqe128()). */
+int urx_prep_nvme_mixed(struct io_uring_sqe *sqe128, const struct urx_target *target,
+		const struct urx_rw *rw) URX_NOEXCEPT;
+
+/** urx_prep_nvme() of URX_OP_APPEND, without metadata, to the zone that starts at byte `zone`. */
+int urx_prep_zone_append(struct io_uring_sqe *sqe128, const struct urx_target *target,
+		uint64_t zone, const void *buf, unsigned nbytes) URX_NOEXCEPT;
+
+/**
+ * Decodes the CQE (all 32 bytes of it) of a command that one of the above prepared: 0, or -errno as
+ * the kernel's own reads and writes end. result (may be NULL) has the status, the value and, of an
+ * append, append_lba.
+ */
+int urx_nvme_result(const struct io_uring_cqe *cqe, struct urx_result *result) URX_NOEXCEPT;
+
+#ifndef URX_NO_LIBURING_NAMES
+/** As urx_prep_nvme(). */
+int io_uring_prep_nvme(struct io_uring_sqe *sqe128, const struct urx_target *target,
+		const struct urx_rw *rw) URX_NOEXCEPT;
+/** As urx_prep_nvme_mixed(). */
+int io_uring_prep_nvme_mixed(struct io_uring_sqe *sqe128, const struct urx_target *target,
+		const struct urx_rw *rw) URX_NOEXCEPT;
+/** As urx_prep_zone_append(). */
+int io_uring_prep_zone_append(struct io_uring_sqe *sqe128, const struct urx_target *target,
+		uint64_t zone, const void *buf, unsigned nbytes) URX_NOEXCEPT;
+#endif
+
+/* ------------------------------------------------------------------ queues */
+
+/**
+ * one ring, and the workers for what it cannot carry itself; used like its ring, by one thread at a
+ * time
+ */
+struct urx_queue;
+
+/** How a queue carries requests. */
+struct urx_queue_opts {
+	uint32_t size; /* sizeof(struct urx_queue_opts) */
+	uint32_t allow; /* URX_PATH_ that may be taken; 0: all */
+	/**
+	 * threads for URX_PATH_IOCTL and SOFTWARE, which start when needed; 0: the library's choice
+	 */
+	uint32_t max_workers;
+	/**
+	 * requests on those paths at a time, two descriptors each; 0: a quarter of RLIMIT_NOFILE's
+	 * descriptors
+	 */
+	uint32_t max_waiting;
+	uint64_t reserved[6]; /* zero */
+};
+
+/**
+ * A queue for a ring: urx_queue_open(&queue, URX_RING(&ring), NULL). *queue is NULL on failure.
+ * ring_fd -1: a small ring of its own, for urx_run() alone (flags and features 0). opts may be
+ * NULL. Makes no thread.
+ */
+int urx_queue_open(struct urx_queue **queue, int ring_fd, uint32_t ring_flags,
+		uint32_t ring_features, const struct urx_queue_opts *opts) URX_NOEXCEPT;
+
+/**
+ * Waits for workers that have begun; what they have not begun is dropped. NULL does nothing. Before
+ * the ring's end: reap or cancel, close the queue, free buffers, io_uring_queue_exit().
+ */
+void urx_queue_close(struct urx_queue *queue) URX_NOEXCEPT;
+
+/**
+ * Whether one path (one URX_PATH_ bit) would carry a request: 0, or -EOPNOTSUPP, -EINVAL, -ERANGE;
+ * *why (may be NULL) is a sentence in each case. rw NULL: any request at all. queue NULL: the best
+ * ring that this kernel could have. No system call, except with queue NULL.
+ */
+int urx_explain(const struct urx_queue *queue, const struct urx_target *target,
+		const struct urx_rw *rw, uint32_t path, const char **why) URX_NOEXCEPT;
+
+/* ------------------------------------------------------------------ requests on any path */
+
+/**
+ * A request under way. The caller's memory, to be embedded; needs no initialisation, and must not
+ * move or be freed from urx_plan() until urx_io_result() or urx_io_drop().
+ */
+struct urx_io {
+	uint32_t path; /* (out) URX_PATH_ that it takes */
+	/**
+	 * (out) bytes of the SQE to get: 64, or 128 (on a ring with SQE_MIXED by
+	 * io_uring_get_sqe128())
+	 */
+	uint32_t sqe_size;
+	uint64_t lib[63]; /* the library's */
+};
+
+/**
+ * Chooses the best allowed path that can carry a request, and reserves what it needs there. Submits
+ * nothing. -EOPNOTSUPP: no path can, urx_explain() tells why; -EAGAIN: max_waiting requests wait
+ * for workers, reap first; -EINVAL, -ERANGE: the request is wrong; -EBUSY: io holds one already.
+ */
+int urx_plan(struct urx_queue *queue, struct urx_target *target, const struct urx_rw *rw,
+		struct urx_io *io) URX_NOEXCEPT;
+
+/**
+ * Fills the SQE of a planned request, all of it but user_data. The request starts when the kernel
+ * issues the SQE. Later only user_data and IOSQE_ASYNC, _IO_LINK, _IO_HARDLINK (see URX_RW_LINKED)
+ * and _IO_DRAIN may be set. Cannot fail: where io holds no planned request, the SQE is one that the
+ * kernel refuses (-EINVAL).
+ */
+void urx_prep(struct io_uring_sqe *sqe, struct urx_io *io) URX_NOEXCEPT;
+
+/**
+ * Gives back a planned request whose CQE will not come: never prepared, never submitted (its SQE
+ * must not be any more), or lost. Waits for a worker that has begun. NULL, or without a request,
+ * does nothing.
+ */
+void urx_io_drop(struct urx_io *io) URX_NOEXCEPT;
+
+/**
+ * The result of a request whose CQE came: like cqe->res of a plain read or write, on every path:
+ * bytes, or -errno, -EILSEQ for a failed check. `cqe` lies in the ring, before io_uring_cqe_seen(),
+ * or is a copy (of 32 bytes where they have so many). A request that was cancelled when a worker
+ * had begun: waits, and tells what the worker did. result may be NULL.
+ */
+int urx_io_result(struct urx_io *io, const struct io_uring_cqe *cqe,
+		struct urx_result *result) URX_NOEXCEPT;
+
+/**
+ * A request from plan to result, at once, on a queue with a ring of its own (ring_fd -1). Returns
+ * as urx_plan() and urx_io_result().
+ */
+int urx_run(struct urx_queue *queue, struct urx_target *target, const struct urx_rw *rw,
+		struct urx_result *result) URX_NOEXCEPT;
+
+/**
+ * After -EILSEQ of a read: reads again without checks, into memory of its own, and verifies in
+ * software; blocks. 0: result->pi is the first failed check. -EAGAIN: not reproduced, now all
+ * checks pass; else why it could not be read. queue tells which paths are allowed, and may be NULL.
+ */
+int urx_diagnose(const struct urx_queue *queue, struct urx_target *target, const struct urx_rw *rw,
+		struct urx_result *result) URX_NOEXCEPT;
 
 /* ------------------------------------------------------------------ the 2024 READ_META series */
 

@@ -6,8 +6,24 @@ use std::mem::{offset_of, size_of};
 pub const FEAT_RW_ATTR: u32 = 1 << 16;
 /// `IORING_RW_ATTR_FLAG_PI`, the only attribute type there is.
 pub const RW_ATTR_PI: u64 = 1;
+/// `IORING_FEAT_NO_IOWAIT`: came with the vectored operations on registered buffers (6.15).
+pub const FEAT_NO_IOWAIT: u32 = 1 << 17;
 /// `IORING_SETUP_IOPOLL`.
 pub const SETUP_IOPOLL: u32 = 1;
+/// `IORING_SETUP_SQE128` (5.19).
+pub const SETUP_SQE128: u32 = 1 << 10;
+/// `IORING_SETUP_CQE32` (5.19).
+pub const SETUP_CQE32: u32 = 1 << 11;
+/// `IORING_SETUP_CQE_MIXED` (6.18).
+pub const SETUP_CQE_MIXED: u32 = 1 << 18;
+/// `IORING_SETUP_SQE_MIXED` (6.19).
+pub const SETUP_SQE_MIXED: u32 = 1 << 19;
+/// `IORING_OP_URING_CMD128`, two slots of a mixed ring (6.19).
+pub const OP_URING_CMD128: u8 = 64;
+/// `IORING_URING_CMD_FIXED`.
+pub const URING_CMD_FIXED: u32 = 1;
+/// An opcode of no kernel, which each refuses (`-EINVAL`).
+pub const OP_NONE: u8 = 0xff;
 
 /// `struct io_uring_attr_pi` (include/uapi/linux/io_uring.h).
 #[repr(C)]
@@ -82,6 +98,46 @@ pub struct Sqe128 {
 }
 const _: () = assert!(size_of::<Sqe128>() == 128 && offset_of!(Sqe128, attr) == 64);
 
+/// An SQE of 128 bytes that passes an NVMe command through.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SqeNvme {
+    /// `IORING_OP_URING_CMD`, or [`OP_URING_CMD128`].
+    pub opcode: u8,
+    /// `IOSQE_*`.
+    pub flags: u8,
+    /// I/O priority.
+    pub ioprio: u16,
+    /// The namespace's character device.
+    pub fd: i32,
+    /// `NVME_URING_CMD_*`.
+    pub cmd_op: u32,
+    /// Zero.
+    pub pad: [u32; 4],
+    /// `IORING_URING_CMD_*`.
+    pub uring_cmd_flags: u32,
+    /// The application's word.
+    pub user_data: u64,
+    /// Registered buffer.
+    pub buf_index: u16,
+    /// Registered credentials.
+    pub personality: u16,
+    /// Zero.
+    pub file_index: u32,
+    /// The command.
+    pub command: NvmePassthru,
+    /// Zero.
+    pub rest: u64,
+}
+const _: () = assert!(
+    size_of::<SqeNvme>() == 128
+        && offset_of!(SqeNvme, cmd_op) == 8
+        && offset_of!(SqeNvme, uring_cmd_flags) == 28
+        && offset_of!(SqeNvme, user_data) == 32
+        && offset_of!(SqeNvme, buf_index) == 40
+        && offset_of!(SqeNvme, command) == 48
+);
+
 /// `struct logical_block_metadata_cap` (include/uapi/linux/fs.h), what `FS_IOC_GETLBMD_CAP` fills.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -127,9 +183,9 @@ pub const LBMD_PI_CSUM_CRC64: u8 = 4;
 /// `BLKGETSIZE64`.
 pub const BLKGETSIZE64: libc::c_ulong = 0x8008_1272;
 
-/// `struct nvme_passthru_cmd` (include/uapi/linux/nvme_ioctl.h).
+/// `struct nvme_passthru_cmd` (include/uapi/linux/nvme_ioctl.h), and `struct nvme_uring_cmd`.
 #[repr(C)]
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NvmePassthru {
     /// Opcode.
     pub opcode: u8,
@@ -158,6 +214,62 @@ pub struct NvmePassthru {
 }
 const _: () = assert!(size_of::<NvmePassthru>() == 72 && offset_of!(NvmePassthru, cdw10) == 40);
 
+/// `struct nvme_passthru_cmd64`: the same with a result of 64 bits.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NvmePassthru64 {
+    /// As in [`NvmePassthru`], whose `result` is zero here.
+    pub command: NvmePassthru,
+    /// Completion dwords 0 and 1.
+    pub result: u64,
+}
+const _: () = assert!(size_of::<NvmePassthru64>() == 80);
+
+/// `struct nvme_user_io`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NvmeUserIo {
+    /// Opcode: read, write or compare.
+    pub opcode: u8,
+    /// Zero.
+    pub flags: u8,
+    /// The high half of command dword 12.
+    pub control: u16,
+    /// Blocks, less one.
+    pub nblocks: u16,
+    /// Zero.
+    pub rsvd: u16,
+    /// Metadata address.
+    pub metadata: u64,
+    /// Data address.
+    pub addr: u64,
+    /// First block.
+    pub slba: u64,
+    /// Command dword 13.
+    pub dsmgmt: u32,
+    /// Command dword 14.
+    pub reftag: u32,
+    /// Application tag.
+    pub apptag: u16,
+    /// Bits of it that are compared.
+    pub appmask: u16,
+    /// Padding.
+    pub pad: u32,
+}
+const _: () = assert!(size_of::<NvmeUserIo>() == 48 && offset_of!(NvmeUserIo, reftag) == 36);
+
+/// `NVME_IOCTL_SUBMIT_IO`.
+pub const NVME_IOCTL_SUBMIT_IO: libc::c_ulong = 0x4030_4e42;
+/// `NVME_IOCTL_IO_CMD`.
+pub const NVME_IOCTL_IO_CMD: libc::c_ulong = 0xc048_4e43;
+/// `NVME_IOCTL_IO64_CMD` (5.4).
+pub const NVME_IOCTL_IO64_CMD: libc::c_ulong = 0xc050_4e48;
+/// `NVME_IOCTL_IO64_CMD_VEC` (5.16).
+pub const NVME_IOCTL_IO64_CMD_VEC: libc::c_ulong = 0xc050_4e49;
+/// `NVME_URING_CMD_IO` (5.19).
+pub const NVME_URING_CMD_IO: u32 = 0xc048_4e80;
+/// `NVME_URING_CMD_IO_VEC` (5.19).
+pub const NVME_URING_CMD_IO_VEC: u32 = 0xc048_4e81;
 /// `NVME_IOCTL_ID`: the namespace identifier as the return value.
 pub const NVME_IOCTL_ID: libc::c_ulong = 0x4e40;
 /// `NVME_IOCTL_ADMIN_CMD`.

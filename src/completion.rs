@@ -1,4 +1,5 @@
-//! What a completion means: a failed check of a write is looked for in the caller's own buffers.
+//! What a completion means: the one result of every path, the errno of an NVMe status, and a failed check
+//! of a write found in the caller's own buffers.
 
 use std::ops::ControlFlow;
 
@@ -6,14 +7,68 @@ use crate::error::Result;
 use crate::geometry::{Checks, Format, PiType, Tags, mask};
 use crate::pi::{Failure, Pi, Wanted};
 
-/// Why a write was refused by a check of its protection information.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What became of a request, whichever path it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Outcome {
+    /// Bytes of data, or the negated errno.
+    pub res: i32,
+    /// NVMe status: type and code, 11 bits; 0: none.
+    pub status: u16,
+    /// NVMe completion dwords 0 and 1.
+    pub value: u64,
+    /// What is known of a failed check.
+    pub diagnosis: Diagnosis,
+}
+
+impl Outcome {
+    /// It went well.
+    pub const fn done(bytes: u32) -> Self {
+        Outcome { res: bytes as i32, status: 0, value: 0, diagnosis: Diagnosis::Unknown }
+    }
+
+    /// It did not.
+    pub const fn failed(errno: i32) -> Self {
+        Outcome { res: -errno, status: 0, value: 0, diagnosis: Diagnosis::Unknown }
+    }
+
+    /// What an NVMe command answered: 0 or its status field, and its result.
+    pub const fn nvme(status: u32, value: u64, bytes: u32) -> Self {
+        match status & STATUS_CODE {
+            0 => Outcome { value, ..Self::done(bytes) },
+            code => Outcome { status: code as u16, value, ..Self::failed(status_errno(code)) },
+        }
+    }
+}
+
+/// Status code type and status code: what is left of a status without CRD, M and DNR.
+const STATUS_CODE: u32 = 0x7ff;
+
+/// The errno that the kernel's own reads and writes end with (drivers/nvme/host/core.c
+/// `nvme_error_status`, block/blk-core.c `blk_errors`).
+const fn status_errno(code: u32) -> i32 {
+    match code {
+        0x282..=0x284 | 0x181 => libc::EILSEQ,
+        0x080 | 0x082 | 0x021 => libc::EREMOTEIO,
+        0x001 | 0x002 | 0x00b | 0x180 => libc::EOPNOTSUPP,
+        0x280 | 0x281 | 0x285..=0x287 | 0x182 => libc::ENODATA,
+        0x081 => libc::ENOSPC,
+        0x083 => libc::EBADE,
+        0x370 => libc::ENOLINK,
+        0x1bd => libc::EOVERFLOW,
+        0x1be => libc::ETOOMANYREFS,
+        _ => libc::EIO,
+    }
+}
+
+/// Which check of the protection information failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Diagnosis {
-    /// The format has no tuple to verify.
+    /// None, or not known: of a read, or without a tuple.
+    #[default]
     Unknown,
-    /// A tuple in the caller's buffers was wrong.
+    /// This one.
     Wrong(Failure),
-    /// All are right: bytes were damaged on their way to the device.
+    /// What was written is right when verified: bytes were damaged on their way to the device.
     InTransit,
 }
 
@@ -87,6 +142,20 @@ mod tests {
 
     fn diagnose(tags: &Tags, data: &[u8], meta: &[u8]) -> Diagnosis {
         diagnose_write(&format(), tags, 8, 4, once(data), meta).unwrap()
+    }
+
+    #[test]
+    fn status_becomes_the_errno_of_the_block_layer() {
+        let of = |status| {
+            let outcome = Outcome::nvme(status, 9, 512);
+            (outcome.res, outcome.status, outcome.value)
+        };
+        assert_eq!(of(0), (512, 0, 9));
+        assert_eq!(of(0x4181), (-libc::EILSEQ, 0x181, 9), "DNR is no part of the code");
+        assert_eq!(of(0x6284), (-libc::EILSEQ, 0x284, 9));
+        assert_eq!(of(0x4080), (-libc::EREMOTEIO, 0x80, 9));
+        assert_eq!(of(0x41bc), (-libc::EIO, 0x1bc, 9));
+        assert_eq!(of(0x4285), (-libc::ENODATA, 0x285, 9));
     }
 
     #[test]

@@ -179,6 +179,11 @@ impl Format {
         self.protection.as_ref().map_or(Checks::empty(), Protection::checks)
     }
 
+    /// The same blocks with their metadata in a buffer of its own.
+    pub(crate) const fn apart(self) -> Self {
+        Format { interleaved: false, ..self }
+    }
+
     /// The same with another protection type, where the source of the format could not tell.
     pub(crate) fn with_type(mut self, pi_type: PiType) -> Self {
         if let Some(p) = &mut self.protection {

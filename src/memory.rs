@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "raw pointers from C")]
 
 use std::ffi::c_void;
+use std::io::IoSliceMut;
 
 use crate::error::{Error, Result};
 
@@ -109,7 +110,7 @@ impl Segments {
     }
 
     /// Address and length of each.
-    fn areas(&self) -> impl Iterator<Item = (*mut u8, usize)> + Clone + use<> {
+    pub(crate) fn areas(&self) -> impl Iterator<Item = (*mut u8, usize)> + Clone + use<> {
         let kind = self.kind;
         let count = match kind {
             Kind::One(..) => 1,
@@ -123,6 +124,31 @@ impl Segments {
                 (iovec.iov_base.cast(), iovec.iov_len)
             }
         })
+    }
+
+    /// Its address, if it is one piece.
+    pub(crate) fn pointer(&self) -> Option<*mut u8> {
+        match self.kind {
+            Kind::One(ptr, _) => Some(ptr),
+            Kind::Many(..) => None,
+        }
+    }
+
+    /// Address and length of the array of iovecs, if it is scattered.
+    pub(crate) fn vector(&self) -> Option<(*const libc::iovec, u32)> {
+        match self.kind {
+            Kind::One(..) => None,
+            Kind::Many(iov, count) => Some((iov, count as u32)),
+        }
+    }
+
+    /// Pages of `1 << shift` bytes that the segments touch: as many as a device may need to be told.
+    pub(crate) fn pages(&self, shift: u32) -> u64 {
+        let touched = |(ptr, len): (*mut u8, usize)| match len {
+            0 => 0,
+            _ => (((ptr.addr() + len - 1) >> shift) - (ptr.addr() >> shift) + 1) as u64,
+        };
+        self.areas().map(touched).sum()
     }
 
     /// The bytes themselves. A segment that cannot be memory is left out.
@@ -189,9 +215,122 @@ fn overlap(a: (*mut u8, usize), b: (*mut u8, usize)) -> bool {
     a.1 != 0 && b.1 != 0 && a.0.addr() < end(b) && b.0.addr() < end(a)
 }
 
+/// Memory that its owner has lent until the request that works on it has ended: what a slice needs to be
+/// sound, promised once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lent(Segments);
+
+// SAFETY: whoever made it promised that the memory is the request's alone, whichever thread works on it.
+unsafe impl Send for Lent {}
+
+impl Lent {
+    /// No memory at all.
+    pub(crate) const NONE: Self = Lent(Segments::EMPTY);
+
+    /// # Safety
+    /// All of it, and the array of iovecs, is valid for reads and writes and used by nobody else, nor by
+    /// another `Lent`, until the request that it is made for has ended. It was checked to lie
+    /// [`apart`](Segments::apart) if anything will be written there.
+    pub(crate) const unsafe fn new(segments: Segments) -> Self {
+        Lent(segments)
+    }
+
+    /// For tests of what only compares addresses: never to be looked at.
+    #[cfg(test)]
+    pub(crate) fn nowhere(address: usize, len: usize) -> Self {
+        Lent(Segments::one(std::ptr::without_provenance(address), len).unwrap())
+    }
+
+    /// Where it lies.
+    pub(crate) const fn segments(&self) -> &Segments {
+        &self.0
+    }
+
+    /// The bytes.
+    pub(crate) fn slices(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        // SAFETY: `new`'s caller, as long as the request lives, of which this is a part.
+        unsafe { self.0.slices() }
+    }
+
+    /// `len` bytes from byte `at` on, piece by piece, to be changed; less if there are not so many.
+    pub(crate) fn window(&mut self, at: u64, len: u64) -> Vec<IoSliceMut<'_>> {
+        let (mut skip, mut left) = (at, len);
+        let part = move |slice: &mut [u8]| {
+            let start = skip.min(slice.len() as u64);
+            skip -= start;
+            let taken = left.min(slice.len() as u64 - start);
+            left -= taken;
+            start as usize..(start + taken) as usize
+        };
+        let mut part = part;
+        let pieces = self.slices_mut().filter_map(|slice| {
+            let range = part(slice);
+            slice.get_mut(range).filter(|piece| !piece.is_empty())
+        });
+        pieces.map(IoSliceMut::new).collect()
+    }
+
+    /// The bytes, to be changed.
+    pub(crate) fn slices_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        // SAFETY: `new`'s caller; the exclusive borrow keeps other slices of it away.
+        unsafe { self.0.slices_mut() }
+    }
+}
+
+/// Memory of the library's own that a request may work on: zeroed, in whole pages.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    memory: Vec<Page>,
+    len: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+#[repr(align(4096))]
+struct Page(#[allow(dead_code, reason = "bytes")] [u8; 4096]);
+
+impl Buffer {
+    pub(crate) fn new(len: u64) -> Self {
+        let pages = len.div_ceil(4096) as usize;
+        Buffer { memory: vec![Page([0; 4096]); pages], len: len as usize }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: pages are bytes, and `len` does not exceed them.
+        unsafe { std::slice::from_raw_parts(self.memory.as_ptr().cast(), self.len) }
+    }
+
+    /// For a request that ends before anything else is done with it.
+    pub(crate) fn lend(&mut self) -> Lent {
+        match Segments::one(self.memory.as_mut_ptr().cast(), self.len) {
+            // SAFETY: exclusive until the request ends, the caller says; one piece lies apart from itself.
+            Ok(segments) => unsafe { Lent::new(segments) },
+            Err(_) => Lent::NONE,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn windows_end_anywhere() {
+        let mut memory: Vec<u8> = (0..30).collect();
+        let base = memory.as_mut_ptr();
+        let iovec =
+            |at: usize, len| libc::iovec { iov_base: base.wrapping_add(at).cast(), iov_len: len };
+        let array = [iovec(0, 4), iovec(0, 0), iovec(10, 3), iovec(20, 10)];
+        // SAFETY: areas of `memory` that lie apart, which lives as long as the test.
+        let mut lent = unsafe { Lent::new(Segments::of(array.as_ptr(), 4).unwrap()) };
+        let mut bytes = |at, len| -> Vec<Vec<u8>> {
+            lent.window(at, len).iter().map(|piece| piece.to_vec()).collect()
+        };
+        assert_eq!(bytes(0, 4), [[0, 1, 2, 3]]);
+        assert_eq!(bytes(3, 3), [vec![3], vec![10, 11]]);
+        assert_eq!(bytes(4, 4), [vec![10, 11, 12], vec![20]]);
+        assert_eq!(bytes(15, 99), [[28, 29]]);
+        assert_eq!(bytes(17, 1), [[0u8; 0]; 0]);
+    }
 
     #[test]
     fn overlap_is_seen_and_touching_is_none() {

@@ -1,10 +1,29 @@
 //! Which path can carry a request: pure, from what is known of target, ring and request.
 
-use crate::abi::{FEAT_RW_ATTR, SETUP_IOPOLL};
-use crate::command::{Direction, Request};
+use crate::abi::{
+    FEAT_NO_IOWAIT, FEAT_RW_ATTR, SETUP_CQE_MIXED, SETUP_CQE32, SETUP_IOPOLL, SETUP_SQE_MIXED,
+    SETUP_SQE128,
+};
+use crate::command::{Extent, Flags, Op, Request};
 use crate::error::{Error, Result};
 use crate::geometry::{Checks, Format};
+use crate::passthru::Access;
 use crate::probe::{Facts, Kind};
+
+bitflags::bitflags! {
+    /// Paths, the best first.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+    pub struct Paths: u32 {
+        /// READ or WRITE with a PI attribute.
+        const ATTR = 1;
+        /// An NVMe command in the SQE.
+        const URING_CMD = 2;
+        /// NVMe commands by ioctl, from a worker.
+        const IOCTL = 4;
+        /// Plain I/O, a side file and software PI, from a worker.
+        const SOFTWARE = 8;
+    }
+}
 
 /// What matters of a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +32,17 @@ pub struct Ring {
     pub flags: u32,
     /// `IORING_FEAT_*`.
     pub features: u32,
+}
+
+impl Ring {
+    const fn has(&self, flags: u32) -> bool {
+        self.flags & flags != 0
+    }
+
+    /// Whether an SQE for [`Paths::URING_CMD`] takes two slots of this ring.
+    pub const fn is_mixed(&self) -> bool {
+        self.has(SETUP_SQE_MIXED) && !self.has(SETUP_SQE128)
+    }
 }
 
 /// What matters of how a target was opened.
@@ -24,6 +54,203 @@ pub struct Mode {
     pub writable: bool,
 }
 
+/// What a target offers.
+#[derive(Debug, Clone, Copy)]
+pub struct Offer<'a> {
+    /// What it is.
+    pub facts: &'a Facts,
+    /// How it is open.
+    pub mode: Mode,
+    /// NVMe commands past the block layer.
+    pub access: &'a Access,
+    /// It was opened with a side file.
+    pub has_store: bool,
+}
+
+/// A ring that cannot be known takes part in nothing that depends on it.
+type Verdict = Result<()>;
+
+const fn no(why: &'static std::ffi::CStr) -> Verdict {
+    Err(Error::Unsupported(why))
+}
+
+impl Offer<'_> {
+    /// The format that requests are in.
+    pub fn format(&self) -> Result<&Format> {
+        match &self.facts.layout.format.value {
+            Some(_) if self.facts.layout.hidden => Err(Error::Unsupported(
+                c"nobody may tell how the metadata looks (Identify needs CAP_SYS_ADMIN before 6.2)",
+            )),
+            Some(format) => Ok(format),
+            None => Err(Error::Unsupported(c"a regular file has no blocks without a side file")),
+        }
+    }
+
+    /// Refuses a request that is wrong on every path. Then what it covers.
+    pub(crate) fn check(&self, request: &Request) -> Result<Extent> {
+        if request.op.writes() && !self.mode.writable {
+            return Err(Error::Invalid(c"op: a write, but the target is not open for writing"));
+        }
+        let facts = self.facts;
+        let (align, zone) = (facts.limits.value.data_align, facts.zones.value.bytes);
+        request.check(self.format()?, facts.bytes.value, align, zone)
+    }
+
+    /// The best of these paths that can carry a request that was checked.
+    pub(crate) fn choose(
+        &self,
+        ring: &Ring,
+        allow: Paths,
+        request: &Request,
+        extent: &Extent,
+    ) -> Result<Paths> {
+        let carries = |path: &Paths| self.carries(*path, ring, request, extent).is_ok();
+        let best = allow.iter().find(carries);
+        best.ok_or(Error::Unsupported(c"no path can carry it: urx_explain() tells why"))
+    }
+
+    /// Whether one path could carry any request at all on such a ring.
+    pub fn offers(&self, path: Paths, ring: &Ring) -> Verdict {
+        match path {
+            Paths::ATTR => attribute(ring, self.facts, &self.mode).map(drop),
+            Paths::URING_CMD => self.uring_cmd(ring),
+            Paths::IOCTL => self.ioctl(ring),
+            Paths::SOFTWARE => self.software(ring),
+            _ => Err(Error::Invalid(c"path: not one URX_PATH_ bit")),
+        }
+    }
+
+    /// Whether one path can carry a request that was checked.
+    pub(crate) fn carries(
+        &self,
+        path: Paths,
+        ring: &Ring,
+        request: &Request,
+        extent: &Extent,
+    ) -> Verdict {
+        self.offers(path, ring)?;
+        match path {
+            Paths::ATTR => attribute_carries(ring, self.facts, request),
+            Paths::URING_CMD => self.uring_cmd_carries(ring, request, extent),
+            Paths::IOCTL => self.nvme_carries(request),
+            _ => software_carries(request),
+        }
+    }
+
+    fn is_nvme(&self) -> Verdict {
+        match self.facts.kind {
+            Kind::NvmeBlock | Kind::NvmeChar if !self.has_store => Ok(()),
+            _ => no(c"target is not an NVMe namespace"),
+        }
+    }
+
+    fn uring_cmd(&self, ring: &Ring) -> Verdict {
+        self.is_nvme()?;
+        if !ring.has(SETUP_SQE128 | SETUP_SQE_MIXED) {
+            return no(c"ring lacks IORING_SETUP_SQE128 or SQE_MIXED");
+        }
+        if !ring.has(SETUP_CQE32 | SETUP_CQE_MIXED) {
+            return no(c"ring lacks IORING_SETUP_CQE32 or CQE_MIXED");
+        }
+        if self.access.char_fd.is_none() {
+            return no(c"the namespace's character device (/dev/ngXnY, 5.13) could not be opened");
+        }
+        self.format()?;
+        match self.access.char_read {
+            true => Ok(()),
+            false => no(c"the kernel lets this process pass no commands through (CAP_SYS_ADMIN)"),
+        }
+    }
+
+    fn ioctl(&self, ring: &Ring) -> Verdict {
+        self.is_nvme()?;
+        waits(ring)?;
+        self.format()?;
+        match self.access.read {
+            Some(_) => Ok(()),
+            None => no(c"the kernel lets this process pass no commands through (CAP_SYS_ADMIN)"),
+        }
+    }
+
+    fn software(&self, ring: &Ring) -> Verdict {
+        match self.has_store {
+            true => waits(ring),
+            false => no(c"target was opened without a side file"),
+        }
+    }
+
+    /// What both ways of passing a command through want.
+    fn nvme_carries(&self, request: &Request) -> Verdict {
+        let (op, access) = (request.op, self.access);
+        if op.writes() && access.write.is_none() {
+            return no(c"the kernel lets this process pass no writing commands through");
+        }
+        let whole = if op.writes() { access.write } else { access.read };
+        let simple = matches!(op, Op::Read | Op::Write | Op::Compare);
+        if whole.is_some_and(|via| !via.takes_any_command()) {
+            if !simple {
+                return no(
+                    c"unprivileged, the kernel passes through only reads, writes and compares",
+                );
+            }
+            let format = self.format()?;
+            if format.protection().is_some_and(|p| p.guard.tuple_size() > 8) {
+                return no(c"unprivileged, the kernel passes through no tags wider than 32 bits");
+            }
+        }
+        Ok(())
+    }
+
+    fn uring_cmd_carries(&self, ring: &Ring, request: &Request, extent: &Extent) -> Verdict {
+        self.nvme_carries(request)?;
+        let (format, limits) = (self.format()?, &self.facts.limits.value);
+        if request.op.writes() && !self.access.char_write {
+            return no(c"the kernel lets this process pass no writing commands through");
+        }
+        if request.flags.contains(Flags::LINKED) {
+            return no(c"a failed NVMe command does not break a link");
+        }
+        let scattered = request.data.segments().vector().is_some();
+        if scattered && request.buffer.is_some() && ring.features & FEAT_NO_IOWAIT == 0 {
+            return no(c"kernel lacks vectored commands on registered buffers (6.15)");
+        }
+        if request.op.has_data()
+            && format.interleaved()
+            && !extent.interleaved
+            && format.meta_size() != 0
+            && !request.flags.contains(Flags::PRACT)
+        {
+            return no(c"the format interleaves metadata: separate buffers need a worker's copy");
+        }
+        let lba = self.lba(request.offset);
+        if request.op == Op::Write && request.needs_remap(format, lba) {
+            return no(c"reference tags of a write differ from the LBA: nobody would remap them");
+        }
+        let pages = request.data.segments().pages(PAGE_SHIFT);
+        match extent.blocks > limits.blocks_per_command(format).into() || pages > limits.pieces() {
+            true => no(c"longer than one command of this device"),
+            false => Ok(()),
+        }
+    }
+
+    /// The block of the namespace at which a byte of the target lies.
+    pub(crate) fn lba(&self, offset: u64) -> u64 {
+        let interval = self.facts.layout.format.value.map_or(1, |f| f.interval());
+        self.facts.start.value.saturating_add(offset) / u64::from(interval)
+    }
+}
+
+/// Pages are counted in the smallest size there is, which every larger one is a multiple of.
+const PAGE_SHIFT: u32 = 12;
+
+/// The rendezvous with a worker.
+fn waits(ring: &Ring) -> Verdict {
+    match ring.has(SETUP_IOPOLL) {
+        true => no(c"ring is IORING_SETUP_IOPOLL, on which nothing can wait for a worker"),
+        false => Ok(()),
+    }
+}
+
 /// Whether READ and WRITE with a PI attribute can carry metadata between this target and this ring;
 /// the format that they then have. The kernel would drop the attribute, or worse, where this says no.
 pub fn attribute(ring: &Ring, facts: &Facts, mode: &Mode) -> Result<Format> {
@@ -31,7 +258,7 @@ pub fn attribute(ring: &Ring, facts: &Facts, mode: &Mode) -> Result<Format> {
     if ring.features & FEAT_RW_ATTR == 0 {
         return no(c"kernel lacks IORING_FEAT_RW_ATTR (6.14)");
     }
-    if ring.flags & SETUP_IOPOLL != 0 {
+    if ring.has(SETUP_IOPOLL) {
         return no(c"ring is IORING_SETUP_IOPOLL, on which kernels have crashed at a PI attribute");
     }
     if !matches!(facts.kind, Kind::Block | Kind::NvmeBlock) {
@@ -46,35 +273,55 @@ pub fn attribute(ring: &Ring, facts: &Facts, mode: &Mode) -> Result<Format> {
     Ok(format)
 }
 
-/// The same for one request, which is checked too. Returns its number of blocks.
-pub fn attribute_request(
+fn attribute_carries(ring: &Ring, facts: &Facts, request: &Request) -> Verdict {
+    let tags = &request.tags;
+    match request.op {
+        Op::Read if request.flags.contains(Flags::FUA) => {
+            return no(c"the PI attribute has no FUA for reads");
+        }
+        Op::Read | Op::Write | Op::Flush => {}
+        _ => return no(c"READ and WRITE with a PI attribute do not express this operation"),
+    }
+    if request.flags.contains(Flags::PRACT) {
+        return no(c"the PI attribute has no PRACT");
+    }
+    if tags.checks.contains(Checks::STORAGE) {
+        return no(c"the PI attribute has no storage tag");
+    }
+    if tags.checks.contains(Checks::APP) && tags.app_ignore != 0 {
+        return no(c"the PI attribute compares all bits of the application tag");
+    }
+    let scattered = request.data.segments().vector().is_some();
+    if scattered && request.buffer.is_some() && ring.features & FEAT_NO_IOWAIT == 0 {
+        return no(c"kernel lacks vectored reads and writes on registered buffers (6.15)");
+    }
+    match facts.layout.attribute.is_some_and(|format| format.checks().contains(tags.checks)) {
+        true => Ok(()),
+        false => no(c"the kernel takes this protection information for opaque"),
+    }
+}
+
+/// The same for one request, which is checked too: on its own, without the ladder.
+pub(crate) fn attribute_request(
     ring: &Ring,
     facts: &Facts,
     mode: &Mode,
     request: &Request,
-) -> Result<u64> {
-    let format = attribute(ring, facts, mode)?;
-    let tags = &request.tags;
-    if request.direction == Direction::Write && !mode.writable {
-        return Err(Error::Invalid(c"op: a write, but the target is not open for writing"));
+) -> Result<Extent> {
+    let offer = Offer { facts, mode: *mode, access: &Access::NONE, has_store: false };
+    attribute(ring, facts, mode)?;
+    let extent = offer.check(request)?;
+    attribute_carries(ring, facts, request)?;
+    Ok(extent)
+}
+
+fn software_carries(request: &Request) -> Verdict {
+    match request.op {
+        Op::Read | Op::Write | Op::WriteZeroes | Op::Flush => {}
+        _ => return no(c"a side file does not express this operation"),
     }
-    if tags.checks.contains(Checks::STORAGE) {
-        return Err(Error::Unsupported(c"the PI attribute has no storage tag"));
+    match request.flags.contains(Flags::PRACT) {
+        true => no(c"PRACT asks a device for its protection information, not a side file"),
+        false => Ok(()),
     }
-    if tags.checks.contains(Checks::APP) && tags.app_ignore != 0 {
-        return Err(Error::Unsupported(
-            c"the PI attribute compares all bits of the application tag",
-        ));
-    }
-    if tags.storage != 0 || tags.reference >> 64 != 0 {
-        return Err(Error::Invalid(c"tags: storage and ref_hi have no place in the PI attribute"));
-    }
-    if !format.checks().contains(tags.checks) {
-        let by_device = facts.layout.format.value.is_some_and(|f| f.checks().contains(tags.checks));
-        return Err(match by_device {
-            true => Error::Unsupported(c"the kernel takes this protection information for opaque"),
-            false => Error::Invalid(c"tags: a check that this format cannot make"),
-        });
-    }
-    request.check(&format, facts.bytes.value, facts.limits.value.data_align)
 }

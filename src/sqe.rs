@@ -1,9 +1,13 @@
-//! A read or write with metadata as the SQE that carries it natively: READ/WRITE and the PI attribute.
-//! Pure: bytes in, bytes out.
+//! The SQE that carries a request: READ or WRITE with the PI attribute, an NVMe command, or the RECV whose
+//! other end a worker has. Pure: bytes in, bytes out.
 
 use io_uring::opcode;
 
-use crate::abi::{AttrPi, RW_ATTR_PI, Sqe};
+use crate::abi::{
+    AttrPi, NVME_URING_CMD_IO, NVME_URING_CMD_IO_VEC, NvmePassthru, OP_NONE, OP_URING_CMD128,
+    RW_ATTR_PI, Sqe, SqeNvme, URING_CMD_FIXED,
+};
+use crate::command::{Flags, Op as Asked, Request};
 
 /// The eight operations that take the attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +83,103 @@ pub const fn rw_meta(rw: &Rw, attr: u64, user_data: u64) -> Sqe {
     }
 }
 
-/// The attribute for metadata at `addr`.
-pub const fn attr_pi(checks: u16, app_tag: u16, addr: u64, len: u32, seed: u64) -> AttrPi {
-    AttrPi { flags: checks, app_tag, len, addr, seed, rsvd: 0 }
+/// The attribute of a request.
+pub(crate) fn attr_pi(request: &Request) -> AttrPi {
+    let (meta, tags) = (request.meta.segments(), &request.tags);
+    AttrPi {
+        flags: tags.checks.bits() as u16,
+        app_tag: tags.app,
+        len: meta.bytes as u32,
+        addr: meta.addresses,
+        seed: tags.reference as u64,
+        rsvd: 0,
+    }
+}
+
+/// A read, write or flush as the kernel's own operation, with the attribute at `attr`.
+pub(crate) fn native(request: &Request, fd: i32, attr: u64, user_data: u64) -> Sqe {
+    let vector = request.data.segments().vector();
+    let writes = match request.op {
+        Asked::Flush => return flush(fd, user_data),
+        op => op.writes(),
+    };
+    let op = match (writes, vector.is_some(), request.buffer.is_some()) {
+        (false, false, false) => Op::Read,
+        (false, true, false) => Op::Readv,
+        (false, false, true) => Op::ReadFixed,
+        (false, true, true) => Op::ReadvFixed,
+        (true, false, false) => Op::Write,
+        (true, true, false) => Op::Writev,
+        (true, false, true) => Op::WriteFixed,
+        (true, true, true) => Op::WritevFixed,
+    };
+    let (addr, len) = address(request);
+    let buf_index = request.buffer.unwrap_or(0);
+    let rw = Rw { op, fd, addr, len, offset: request.offset, buf_index };
+    let fua = request.flags.contains(Flags::FUA);
+    Sqe { rw_flags: if fua { RWF_DSYNC } else { 0 }, ..rw_meta(&rw, attr, user_data) }
+}
+
+const RWF_DSYNC: u32 = libc::RWF_DSYNC as u32;
+
+/// Of data: where it is and how many bytes, or where the iovecs are and how many.
+fn address(request: &Request) -> (u64, u32) {
+    let data = request.data.segments();
+    match data.vector() {
+        Some((iov, count)) => (iov.addr() as u64, count),
+        None => (data.pointer().map_or(0, |ptr| ptr.addr() as u64), request.length as u32),
+    }
+}
+
+fn flush(fd: i32, user_data: u64) -> Sqe {
+    Sqe { opcode: opcode::Fsync::CODE, fd, user_data, ..Sqe::default() }
+}
+
+/// An NVMe command for the character device `fd`. `mixed`: in two slots of a mixed ring.
+pub(crate) fn uring_cmd(
+    request: &Request,
+    command: &NvmePassthru,
+    fd: i32,
+    mixed: bool,
+    user_data: u64,
+) -> SqeNvme {
+    let scattered = request.data.segments().vector().is_some();
+    SqeNvme {
+        opcode: if mixed { OP_URING_CMD128 } else { opcode::UringCmd80::CODE },
+        fd,
+        cmd_op: if scattered { NVME_URING_CMD_IO_VEC } else { NVME_URING_CMD_IO },
+        uring_cmd_flags: request.buffer.map_or(0, |_| URING_CMD_FIXED),
+        user_data,
+        buf_index: request.buffer.unwrap_or(0),
+        command: *command,
+        ..SqeNvme::default()
+    }
+}
+
+/// The command with the addresses and lengths of a request that it carries whole. `meta_bytes` is what the
+/// blocks take: the caller may have given more.
+pub(crate) fn with_buffers(
+    mut command: NvmePassthru,
+    request: &Request,
+    meta_bytes: u32,
+) -> NvmePassthru {
+    if request.op.has_data() {
+        (command.addr, command.data_len) = address(request);
+    }
+    if meta_bytes != 0 {
+        command.metadata = request.meta.segments().addresses;
+        command.metadata_len = meta_bytes;
+    }
+    command
+}
+
+/// The RECV of `len` bytes that a worker completes.
+pub(crate) fn recv(fd: i32, addr: u64, len: u32, user_data: u64) -> Sqe {
+    let rw_flags = libc::MSG_WAITALL as u32;
+    Sqe { opcode: opcode::Recv::CODE, fd, addr, len, rw_flags, user_data, ..Sqe::default() }
+}
+
+/// What every kernel refuses, for an SQE that nobody has planned.
+pub(crate) fn refused(user_data: u64) -> Sqe {
+    Sqe { opcode: OP_NONE, fd: -1, user_data, ..Sqe::default() }
 }

@@ -6,7 +6,8 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::error::Result;
-use crate::path::Mode;
+use crate::passthru::Access;
+use crate::path::{Mode, Offer};
 use crate::probe::{self, Facts};
 use crate::sys;
 
@@ -25,6 +26,7 @@ pub struct Target {
     file: File,
     facts: Facts,
     mode: Mode,
+    access: Access,
 }
 
 impl Target {
@@ -60,12 +62,18 @@ impl Target {
             direct: flags & libc::O_DIRECT != 0,
             writable: flags & libc::O_ACCMODE != libc::O_RDONLY,
         };
-        Ok(Target { file, facts, mode })
+        let access = Access::of(&file, &facts, mode.writable);
+        Ok(Target { file, facts, mode, access })
     }
 
     /// What is known of it.
     pub const fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// What it offers to requests.
+    pub const fn offer(&self) -> Offer<'_> {
+        Offer { facts: &self.facts, mode: self.mode, access: &self.access, has_store: false }
     }
 
     /// How it is open.

@@ -56,6 +56,8 @@ pub(super) unsafe trait Plain: Copy {}
 unsafe impl Plain for crate::abi::Sqe {}
 // SAFETY: integers; the part of a CQE that every ring has.
 unsafe impl Plain for [u32; 4] {}
+// SAFETY: integers; the part of a CQE of 32 bytes.
+unsafe impl Plain for [u64; 4] {}
 // SAFETY: integers; the words of a struct urx_pi that are in use.
 unsafe impl Plain for [u64; 3] {}
 
@@ -171,6 +173,21 @@ pub(super) unsafe fn text<'a>(text: *const c_char) -> Result<&'a CStr> {
 pub(super) unsafe fn object<'a, T>(ptr: *const T) -> Result<&'a T> {
     // SAFETY: NULL becomes None; the rest is the caller's.
     unsafe { ptr.as_ref() }.ok_or(NULL)
+}
+
+/// Makes an object and hands it to the caller, NULL if that fails; unless he has no place for it.
+///
+/// # Safety
+/// `place` is NULL or valid for a write.
+pub(super) unsafe fn hand_out<T>(
+    place: *mut *mut T,
+    make: impl FnOnce() -> Result<T>,
+) -> Result<()> {
+    // SAFETY: the caller's. Finds out about NULL before anything is made.
+    unsafe { write(place, std::ptr::null_mut()) }?;
+    let object = Box::into_raw(Box::new(make()?));
+    // SAFETY: as above.
+    unsafe { write(place, object) }
 }
 
 /// Refuses a reserved member that is not zero.

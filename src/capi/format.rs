@@ -209,6 +209,19 @@ impl urx_pi_format {
 }
 
 impl urx_tags {
+    /// No checks, all values zero.
+    pub(super) const NONE: Self = urx_tags {
+        checks: 0,
+        keep: 0,
+        app: 0,
+        app_ignore: 0,
+        ref_hi: 0,
+        reserved0: 0,
+        r#ref: 0,
+        storage: 0,
+        reserved: 0,
+    };
+
     /// The values, with unknown bits refused.
     pub(super) fn parse(&self) -> Result<Tags> {
         reserved(&[self.reserved0.into(), self.reserved])?;

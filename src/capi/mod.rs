@@ -32,6 +32,14 @@ pub mod prep;
 
 pub mod target;
 
+pub mod rw;
+
 pub mod attr;
+
+pub mod nvme;
+
+pub mod queue;
+
+pub mod io;
 
 pub mod rfc;

@@ -4,9 +4,10 @@ use std::ffi::{OsStr, c_char, c_int};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::boundary::{
-    Plain, Sized, guard, object, read_sized, reserved, text, write, write_sized,
+    Plain, Sized, guard, hand_out, object, read_sized, reserved, text, write_sized,
 };
 use super::format::urx_pi_format;
 use crate::error::{Error, Result};
@@ -15,7 +16,7 @@ use crate::sys::keeping_errno;
 use crate::target::{Options, Target};
 
 /// one open device or file; threads may share it
-pub struct urx_target(pub(super) Target);
+pub struct urx_target(pub(super) Arc<Target>);
 
 /// urx_target_info.kind: regular file.
 pub const URX_KIND_FILE: u32 = 1;
@@ -146,17 +147,17 @@ pub unsafe extern "C" fn urx_target_open(
     let make = || {
         // SAFETY: src/capi/mod.rs, as for every pointer of an exported function.
         let (path, options) = unsafe { (text(path)?, options(opts)?) };
-        Target::open(Path::new(OsStr::from_bytes(path.to_bytes())), options)
+        Target::open(Path::new(OsStr::from_bytes(path.to_bytes())), options).map(shared)
     };
     // SAFETY: src/capi/mod.rs.
-    guard(|| unsafe { hand_out(target, make) })
+    guard(|| unsafe { hand_out(target, || keeping_errno(make)) })
 }
 
 /// The same for what is open already. The target has a descriptor of its own for it: fd may be closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_target_from_fd(target: *mut *mut urx_target, fd: c_int) -> c_int {
     // SAFETY: src/capi/mod.rs.
-    guard(|| unsafe { hand_out(target, || Target::from_fd(fd)) })
+    guard(|| unsafe { hand_out(target, || keeping_errno(|| Target::from_fd(fd).map(shared))) })
 }
 
 /// Tells what is known. No system call.
@@ -184,21 +185,6 @@ pub unsafe extern "C" fn urx_target_close(target: *mut urx_target) {
     }
 }
 
-/// Makes a target and hands it to the caller, NULL if that fails; unless he has no place for it.
-///
-/// # Safety
-/// `place` is NULL or valid for a write.
-unsafe fn hand_out(
-    place: *mut *mut urx_target,
-    make: impl FnOnce() -> Result<Target>,
-) -> Result<()> {
-    // SAFETY: the caller's. Finds out about NULL before anything is opened.
-    unsafe { write(place, std::ptr::null_mut()) }?;
-    let target = Box::into_raw(Box::new(urx_target(keeping_errno(make)?)));
-    // SAFETY: as above.
-    unsafe { write(place, target) }
-}
-
 /// # Safety
 /// `opts` is NULL or valid.
 unsafe fn options(opts: *const urx_target_opts) -> Result<Options> {
@@ -215,6 +201,10 @@ unsafe fn options(opts: *const urx_target_opts) -> Result<Options> {
         write: opts.flags & URX_TARGET_WRITE != 0,
         buffered: opts.flags & URX_TARGET_BUFFERED != 0,
     })
+}
+
+fn shared(target: Target) -> urx_target {
+    urx_target(Arc::new(target))
 }
 
 fn show(target: &Target) -> urx_target_info {

@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_char};
 
 use super::format::*;
+use super::rw::{URX_PATH_ATTR, URX_PATH_IOCTL, URX_PATH_SOFTWARE, URX_PATH_URING_CMD};
 use super::target::*;
 
 /// First part of the version of this header.
@@ -39,6 +40,60 @@ pub extern "C" fn urx_check_str(check: u32) -> *const c_char {
         URX_CHECK_REF => c"reference tag",
         URX_CHECK_APP => c"application tag",
         URX_CHECK_STORAGE => c"storage tag",
+        _ => UNKNOWN,
+    })
+}
+
+/// Name of one URX_PATH_ bit.
+#[unsafe(no_mangle)]
+pub extern "C" fn urx_path_str(path: u32) -> *const c_char {
+    name(match path {
+        URX_PATH_ATTR => c"attr",
+        URX_PATH_URING_CMD => c"uring_cmd",
+        URX_PATH_IOCTL => c"ioctl",
+        URX_PATH_SOFTWARE => c"software",
+        _ => UNKNOWN,
+    })
+}
+
+/// Name of an NVMe status (urx_result.status), as far as reads, writes and zones end with it.
+#[unsafe(no_mangle)]
+pub extern "C" fn urx_status_str(status: u32) -> *const c_char {
+    name(match status {
+        0x000 => c"success",
+        0x001 => c"invalid opcode",
+        0x002 => c"invalid field",
+        0x004 => c"data transfer error",
+        0x006 => c"internal error",
+        0x007 => c"aborted by request",
+        0x00b => c"invalid namespace or format",
+        0x020 => c"namespace is write protected",
+        0x021 => c"command interrupted",
+        0x080 => c"LBA out of range",
+        0x081 => c"capacity exceeded",
+        0x082 => c"namespace not ready",
+        0x083 => c"reservation conflict",
+        0x180 => c"conflicting attributes",
+        0x181 => c"invalid protection information",
+        0x182 => c"attempted write to read only range",
+        0x183 => c"command size limit exceeded",
+        0x1b8 => c"zone boundary error",
+        0x1b9 => c"zone is full",
+        0x1ba => c"zone is read only",
+        0x1bb => c"zone is offline",
+        0x1bc => c"zone invalid write",
+        0x1bd => c"too many active zones",
+        0x1be => c"too many open zones",
+        0x1bf => c"invalid zone state transition",
+        0x280 => c"write fault",
+        0x281 => c"unrecovered read error",
+        0x282 => c"guard check error",
+        0x283 => c"application tag check error",
+        0x284 => c"reference tag check error",
+        0x285 => c"compare failure",
+        0x286 => c"access denied",
+        0x287 => c"deallocated or unwritten block",
+        0x370 => c"host path error",
         _ => UNKNOWN,
     })
 }

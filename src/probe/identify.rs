@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 
 use crate::error::{Error, Result};
 use crate::geometry::{Format, Guard, PiType, Protection};
-use crate::sys::{self, IDENTIFY_SIZE};
+use crate::sys::nvme::{IDENTIFY_SIZE, nvme_identify};
 
 type Page = [u8; IDENTIFY_SIZE];
 
@@ -19,10 +19,10 @@ pub(super) struct Namespace {
 
 /// Asks the controller behind a block or character device.
 pub(super) fn identify(fd: BorrowedFd<'_>, nsid: u32) -> Result<Namespace> {
-    let namespace = sys::nvme_identify(fd, nsid, 0x00, 0)?;
-    let controller = sys::nvme_identify(fd, 0, 0x01, 0)?;
+    let namespace = nvme_identify(fd, nsid, 0x00, 0)?;
+    let controller = nvme_identify(fd, 0, 0x01, 0)?;
     let nvm = match has_extended_formats(&controller) {
-        true => Some(sys::nvme_identify(fd, nsid, 0x05, 0)?),
+        true => Some(nvme_identify(fd, nsid, 0x05, 0)?),
         false => None,
     };
     parse(&namespace, nvm.as_deref())

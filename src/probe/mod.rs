@@ -11,6 +11,7 @@ mod sysfs;
 use std::fs::{File, Metadata};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::geometry::{Format, PiType};
@@ -87,8 +88,26 @@ pub struct Limits {
     pub data_align: u32,
     /// Bytes of the largest single command; 0: not known.
     pub max_command: u32,
+    /// Pieces of memory of the largest single command; 0: not known.
+    pub segments: u32,
     /// Bytes of the largest zone append; 0: not zoned.
     pub max_append: u32,
+}
+
+impl Limits {
+    /// Blocks of the largest NVMe command, whatever its data lies on.
+    pub(crate) fn blocks_per_command(&self, format: &Format) -> u32 {
+        let stride =
+            format.interval() + if format.interleaved() { format.meta_size().into() } else { 0 };
+        // A device that tells nothing takes a page.
+        let bytes = if self.max_command == 0 { 4096 } else { self.max_command };
+        (bytes / stride).clamp(1, crate::command::MAX_BLOCKS)
+    }
+
+    /// Pieces of memory that one command surely takes.
+    pub(crate) fn pieces(&self) -> u64 {
+        u64::from(self.segments.max(1))
+    }
 }
 
 /// Zones, all zero where there are none.
@@ -134,6 +153,13 @@ pub(crate) fn check_kind(stat: &Metadata) -> Result<()> {
     }
 }
 
+/// The character device of the NVMe namespace that a block device, or its whole disk, is.
+pub(crate) fn nvme_char_of(file: &File) -> Option<PathBuf> {
+    let stat = file.metadata().ok()?;
+    let (major, minor) = (libc::major(stat.rdev()), libc::minor(stat.rdev()));
+    Disk::of_block(major, minor)?.nvme_char()
+}
+
 /// Learns what an open file is and offers. Changes nothing.
 pub fn probe(file: &File) -> Result<Facts> {
     let stat = file.metadata()?;
@@ -158,7 +184,7 @@ pub fn probe(file: &File) -> Result<Facts> {
 fn block(file: &File, disk: Option<Disk>) -> Result<Facts> {
     let fd = file.as_fd();
     let is_nvme = disk.as_ref().is_none_or(Disk::is_nvme);
-    let nsid = if is_nvme { sys::nvme_nsid(fd).ok() } else { None };
+    let nsid = if is_nvme { sys::nvme::nvme_nsid(fd).ok() } else { None };
     let namespace = nsid.and_then(|nsid| identify::identify(fd, nsid).ok());
     let profile = disk.as_ref().map_or(Profile::None, |d| d.profile(nsid.is_some()));
     let block_size = disk.as_ref().and_then(|d| d.number("queue/logical_block_size"));
@@ -184,7 +210,7 @@ fn block(file: &File, disk: Option<Disk>) -> Result<Facts> {
 }
 
 fn nvme_char(file: &File, disk: &Disk) -> Result<Facts> {
-    let nsid = sys::nvme_nsid(file.as_fd())?;
+    let nsid = sys::nvme::nvme_nsid(file.as_fd())?;
     let namespace = identify::identify(file.as_fd(), nsid).ok();
     let size = disk.number("size").unwrap_or(0).saturating_mul(SECTOR);
     let bytes = match (size, namespace) {
@@ -305,8 +331,12 @@ fn limits(file: &File, disk: Option<&Disk>, block_size: Option<u64>) -> Known<Li
     // Kernels that do not tell ask for the block size.
     let data_align = told.or(block_size.map(to_u32)).unwrap_or(4096);
     let source = if disk.is_some() { Source::Sysfs } else { Source::Stat };
-    let limits =
-        Limits { data_align, max_command: to_u32(command), max_append: append.map_or(0, to_u32) };
+    let limits = Limits {
+        data_align,
+        max_command: to_u32(command),
+        segments: to_u32(number("queue/max_segments").unwrap_or(0)),
+        max_append: append.map_or(0, to_u32),
+    };
     Known::by(source, limits)
 }
 

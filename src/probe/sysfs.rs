@@ -46,6 +46,14 @@ impl Disk {
         name.is_some_and(|name| name.starts_with("nvme"))
     }
 
+    /// The device node of `ngXnY`, which stands beside `nvmeXnY`.
+    pub(super) fn nvme_char(&self) -> Option<PathBuf> {
+        let name = self.dir.file_name()?.to_str()?.strip_prefix("nvme")?;
+        let node = Path::new("/dev").join(format!("ng{name}"));
+        let device = format!("/sys/class/nvme-generic/ng{name}");
+        Path::new(&device).exists().then_some(node)
+    }
+
     /// A numeric attribute, such as `queue/nr_zones`.
     pub(super) fn number(&self, attribute: &str) -> Option<u64> {
         number(&self.dir, attribute)

@@ -6,12 +6,14 @@ use std::io;
 use std::mem::zeroed;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd};
 
+pub(crate) mod nvme;
+pub(crate) mod own_ring;
 #[cfg(test)]
 pub(crate) mod ring;
 pub(crate) mod socket;
 
 use crate::abi;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// An ioctl with a plain struct that the kernel reads and writes. Fails with the kernel's errno.
 ///
@@ -37,43 +39,6 @@ pub(crate) fn device_bytes(fd: BorrowedFd<'_>) -> Result<u64> {
     // SAFETY: the kernel writes one u64.
     unsafe { ioctl(fd, abi::BLKGETSIZE64, &mut bytes) }?;
     Ok(bytes)
-}
-
-/// `NVME_IOCTL_ID`: the namespace identifier, which a node's name does not tell.
-pub(crate) fn nvme_nsid(fd: BorrowedFd<'_>) -> Result<u32> {
-    // SAFETY: the request takes no argument; 0 stands in its place.
-    let nsid = unsafe { libc::ioctl(fd.as_raw_fd(), abi::NVME_IOCTL_ID as _, 0) };
-    match u32::try_from(nsid) {
-        Ok(0) => Err(Error::Os(libc::ENOTTY)),
-        Ok(nsid) => Ok(nsid),
-        Err(_) => Err(io::Error::last_os_error().into()),
-    }
-}
-
-/// Bytes of every Identify data structure.
-pub(crate) const IDENTIFY_SIZE: usize = 4096;
-
-/// The NVMe Identify command: which structure (CNS), of which command set (CSI).
-pub(crate) fn nvme_identify(
-    fd: BorrowedFd<'_>,
-    nsid: u32,
-    cns: u8,
-    csi: u8,
-) -> Result<Box<[u8; IDENTIFY_SIZE]>> {
-    let mut page = Box::new([0u8; IDENTIFY_SIZE]);
-    let mut command = abi::NvmePassthru {
-        opcode: 0x06,
-        nsid,
-        addr: page.as_mut_ptr() as u64,
-        data_len: IDENTIFY_SIZE as u32,
-        cdw10: [cns.into(), u32::from(csi) << 24, 0, 0, 0, 0],
-        ..Default::default()
-    };
-    // SAFETY: the request's number encodes the 72 bytes of NvmePassthru; Identify writes 4096 bytes to
-    // `addr`, which is the page's own memory.
-    let status = unsafe { ioctl(fd, abi::NVME_IOCTL_ADMIN_CMD, &mut command) }?;
-    // A positive value is the controller's refusal.
-    if status == 0 { Ok(page) } else { Err(Error::Os(libc::EIO)) }
 }
 
 /// Whether a file lies on zonefs.

@@ -12,7 +12,8 @@
  *           marked (out) are written by the library.
  * Prep      urx_prep_*() fill the caller's SQE: no allocation, no system call.
  * Buffers   belong to the caller and stay his from the call until the CQE was seen.
- * Threads   targets and struct urx_pi may be shared by all threads. Everything else is pure.
+ * Threads   targets and struct urx_pi may be shared by all threads. A queue is used like its ring: by one
+ *           thread at a time. Everything else is pure.
  * Needs     no other header; may come before or after <liburing.h> (2.3 or newer), or without it.
  */
 #ifndef LIBURING_EXT_H
@@ -20,6 +21,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+/* The words of a ring that a queue needs: urx_queue_open(&queue, URX_RING(&ring), NULL). */
+#define URX_RING(ring) (ring)->ring_fd, (ring)->flags, (ring)->features
 
 #ifdef __cplusplus
 #define URX_NOEXCEPT noexcept

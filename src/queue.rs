@@ -1,0 +1,417 @@
+//! The ladder: one request, the best path that can carry it, one SQE, one completion, one result.
+
+use std::fmt;
+use std::iter::once;
+use std::ops::ControlFlow;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::abi::{AttrPi, NvmePassthru, Sqe, SqeNvme};
+use crate::command::{Extent, Flags, Op, Request, Span, nvme};
+use crate::completion::{Diagnosis, Outcome, diagnose_write};
+use crate::error::{Error, Result};
+use crate::geometry::{Checks, Format, Tags};
+use crate::memory::Buffer;
+use crate::passthru::{self, Device};
+use crate::path::{Paths, Ring};
+use crate::pi::{Pi, Wanted};
+use crate::sqe;
+use crate::sys::own_ring::{OwnRing, features, widened};
+use crate::target::Target;
+use crate::worker::{self, Done, Workers};
+
+/// One ring, and the workers for what it cannot carry itself.
+#[derive(Debug)]
+pub struct Queue {
+    ring: Ring,
+    allow: Paths,
+    workers: Workers<Outcome>,
+    /// For [`Queue::run`], where the application has no ring.
+    own: Option<Mutex<OwnRing>>,
+}
+
+/// A planned request. It is done with when it is dropped.
+pub(crate) struct Io {
+    carrier: Carrier,
+    request: Request,
+    extent: Extent,
+    format: Option<Format>,
+    lba: u64,
+    start: u64,
+}
+
+enum Carrier {
+    Attr { fd: i32 },
+    UringCmd { fd: i32, mixed: bool, command: NvmePassthru },
+    Worker { path: Paths, waiting: worker::Request<Outcome> },
+    Done { path: Paths, outcome: Outcome },
+}
+
+/// An SQE, as long as it is.
+pub(crate) enum Filled {
+    Small(Sqe),
+    Big(SqeNvme),
+}
+
+/// What a CQE says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Completed {
+    pub(crate) res: i32,
+    /// The first word behind the usual 16 bytes, where there is one.
+    pub(crate) value: u64,
+}
+
+impl Queue {
+    /// `allow`: what may be used at all; `max_workers`, `max_waiting`: 0 for what is reasonable.
+    pub fn new(ring: Ring, allow: Paths, max_workers: u32, max_waiting: u32) -> Self {
+        let panicked = || Outcome::failed(libc::ENOTRECOVERABLE);
+        let workers = Workers::new(max_workers, max_waiting, panicked);
+        Queue { ring, allow, workers, own: None }
+    }
+
+    /// With a ring of its own.
+    pub fn private(allow: Paths) -> Result<Self> {
+        let own = OwnRing::new()?;
+        let ring = Ring { flags: own.flags(), features: features()? };
+        Ok(Queue { own: Some(Mutex::new(own)), ..Queue::new(ring, allow, 0, 0) })
+    }
+
+    /// What matters of its ring.
+    pub const fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// Paths that it may use.
+    pub const fn allow(&self) -> Paths {
+        self.allow
+    }
+
+    /// Waits for the workers. What they have not begun is dropped.
+    pub fn close(&self) {
+        self.workers.close();
+    }
+
+    /// Chooses the path for a request, and reserves a worker's attention where it needs one.
+    pub(crate) fn plan(&self, target: &Arc<Target>, request: &Request, allow: Paths) -> Result<Io> {
+        if self.own.is_some() {
+            return Err(Error::Invalid(c"queue: its own ring is for urx_run() alone"));
+        }
+        let offer = target.offer();
+        let extent = offer.check(request)?;
+        let path = offer.choose(&self.ring, allow & self.allow, request, &extent)?;
+        let lba = offer.lba(request.offset);
+        let carrier = match path {
+            Paths::ATTR => Carrier::Attr { fd: target.as_raw_fd() },
+            Paths::URING_CMD => self.uring_cmd(target, request, &extent, lba)?,
+            _ => {
+                let work =
+                    Work { path, target: Arc::clone(target), request: *request, extent, lba };
+                let waiting = self.workers.arm(Box::new(move || work.done()))?;
+                Carrier::Worker { path, waiting }
+            }
+        };
+        Ok(Io::new(target, carrier, request, extent, lba))
+    }
+
+    fn uring_cmd(
+        &self,
+        target: &Target,
+        request: &Request,
+        extent: &Extent,
+        lba: u64,
+    ) -> Result<Carrier> {
+        Ok(Carrier::UringCmd {
+            fd: target.offer().access.char_fd.unwrap_or(-1),
+            mixed: self.ring.is_mixed(),
+            command: command(target, request, extent, lba)?,
+        })
+    }
+
+    /// All of it at once, on a ring of the queue's own or in the caller's thread.
+    pub(crate) fn run(
+        &self,
+        target: &Arc<Target>,
+        request: &Request,
+        allow: Paths,
+    ) -> Result<Finished> {
+        let own = self.own.as_ref();
+        let own = own.ok_or(Error::Invalid(c"queue: urx_run() wants one with its own ring"))?;
+        let offer = target.offer();
+        let extent = offer.check(request)?;
+        let path = offer.choose(&self.ring, allow & self.allow, request, &extent)?;
+        let lba = offer.lba(request.offset);
+        let carrier = match path {
+            Paths::ATTR => Carrier::Attr { fd: target.as_raw_fd() },
+            Paths::URING_CMD => self.uring_cmd(target, request, &extent, lba)?,
+            _ => {
+                let work =
+                    Work { path, target: Arc::clone(target), request: *request, extent, lba };
+                Carrier::Done { path, outcome: work.run() }
+            }
+        };
+        let io = Io::new(target, carrier, request, extent, lba);
+        if matches!(io.carrier, Carrier::Done { .. }) {
+            return Ok(io.finish(&Completed { res: 0, value: 0 }));
+        }
+        let attr = io.attr();
+        let sqe = match io.fill(std::ptr::from_ref(&attr).addr() as u64, 0) {
+            Filled::Small(sqe) => widened(&sqe),
+            Filled::Big(sqe) => sqe,
+        };
+        let (res, value) = own.lock().unwrap_or_else(PoisonError::into_inner).submit(&sqe)?;
+        Ok(io.finish(&Completed { res, value }))
+    }
+}
+
+/// The best ring that this kernel could have.
+pub(crate) fn best_ring() -> Result<Ring> {
+    Ok(Ring { flags: OwnRing::new()?.flags(), features: features()? })
+}
+
+/// Reads again what failed a check, without checks and into other memory, and verifies it.
+pub(crate) fn diagnose_read(
+    target: &Arc<Target>,
+    request: &Request,
+    allow: Paths,
+) -> Result<Finished> {
+    let offer = target.offer();
+    let extent = offer.check(request)?;
+    let format = *offer.format()?;
+    if request.op != Op::Read {
+        return Err(Error::Invalid(c"op: only a read is diagnosed by reading again"));
+    }
+    let pi = Pi::new(&if extent.interleaved { format } else { format.apart() })?;
+    let (interval, meta_size) = (u64::from(format.interval()), u64::from(format.meta_size()));
+    let stride = interval + if extent.interleaved { meta_size } else { 0 };
+    let apart = if extent.interleaved { 0 } else { extent.blocks * meta_size };
+    let mut data = Buffer::new(extent.blocks * stride);
+    let mut meta = Buffer::new(apart);
+    let again = Request {
+        flags: Flags::empty(),
+        length: extent.blocks * stride,
+        data: data.lend(),
+        meta: meta.lend(),
+        buffer: None,
+        tags: Tags { checks: Checks::empty(), ..request.tags },
+        ..*request
+    };
+    let finished = Queue::private(allow)?.run(target, &again, allow)?;
+    if finished.outcome.res < 0 {
+        return Err(Error::Os(-finished.outcome.res));
+    }
+    let wanted = Wanted::of(&request.tags);
+    let mut diagnosis = Diagnosis::Unknown;
+    let first = |failure| {
+        diagnosis = Diagnosis::Wrong(failure);
+        ControlFlow::Break(())
+    };
+    let (data, meta) = (once(data.bytes()), once(meta.bytes()));
+    pi.verify_scattered(&wanted, extent.blocks, data, meta, first)?;
+    match diagnosis {
+        Diagnosis::Unknown => Err(Error::Os(libc::EAGAIN)),
+        _ => Ok(Finished {
+            outcome: Outcome { diagnosis, ..Outcome::failed(libc::EILSEQ) },
+            ..finished
+        }),
+    }
+}
+
+/// The command that carries a whole request, with its buffers.
+pub(crate) fn command(
+    target: &Target,
+    request: &Request,
+    extent: &Extent,
+    lba: u64,
+) -> Result<NvmePassthru> {
+    let offer = target.offer();
+    let format = offer.format()?;
+    let span = Span { nsid: offer.facts.nsid.value, lba, blocks: extent.blocks as u32 };
+    let reference = request.device_reference(format, lba);
+    let apart = !format.interleaved() && request.meta.segments().bytes != 0;
+    let meta = if apart { extent.blocks * u64::from(format.meta_size()) } else { 0 };
+    Ok(sqe::with_buffers(nvme(request, &span, format, reference), request, meta as u32))
+}
+
+/// What a worker does.
+struct Work {
+    path: Paths,
+    target: Arc<Target>,
+    request: Request,
+    extent: Extent,
+    lba: u64,
+}
+
+impl Work {
+    fn run(mut self) -> Outcome {
+        match self.path {
+            Paths::IOCTL => match device(&self.target, self.request.op) {
+                Ok(device) => passthru::run(&device, &mut self.request, &self.extent, self.lba),
+                Err(error) => Outcome::failed(error.errno()),
+            },
+            _ => Outcome::failed(libc::EOPNOTSUPP),
+        }
+    }
+
+    fn done(self) -> Done<Outcome> {
+        let outcome = self.run();
+        Done { outcome, failed: outcome.res < 0 }
+    }
+}
+
+fn device(target: &Target, op: Op) -> Result<Device<'_>> {
+    let offer = target.offer();
+    let via = if op.writes() { offer.access.write } else { offer.access.read };
+    Ok(Device {
+        fd: target.as_fd(),
+        via: via.ok_or(Error::Os(libc::EACCES))?,
+        vectors: offer.access.vectors,
+        nsid: offer.facts.nsid.value,
+        format: *offer.format()?,
+        limits: offer.facts.limits.value,
+    })
+}
+
+impl Io {
+    fn new(target: &Target, carrier: Carrier, request: &Request, extent: Extent, lba: u64) -> Self {
+        let facts = target.facts();
+        let format = match carrier {
+            Carrier::Attr { .. } => facts.layout.attribute,
+            _ => facts.layout.format.value,
+        };
+        // As the caller's buffers have it.
+        let format = format.map(|f| if extent.interleaved { f } else { f.apart() });
+        Io { carrier, request: *request, extent, format, lba, start: facts.start.value }
+    }
+
+    pub(crate) fn path(&self) -> Paths {
+        match &self.carrier {
+            Carrier::Attr { .. } => Paths::ATTR,
+            Carrier::UringCmd { .. } => Paths::URING_CMD,
+            Carrier::Worker { path, .. } | Carrier::Done { path, .. } => *path,
+        }
+    }
+
+    /// Bytes of its SQE.
+    pub(crate) fn sqe_size(&self) -> u32 {
+        match &self.carrier {
+            Carrier::UringCmd { .. } => 128,
+            _ => 64,
+        }
+    }
+
+    pub(crate) fn attr(&self) -> AttrPi {
+        sqe::attr_pi(&self.request)
+    }
+
+    /// Its SQE. `attr` is where the attribute lies.
+    pub(crate) fn fill(&self, attr: u64, user_data: u64) -> Filled {
+        match &self.carrier {
+            Carrier::Attr { fd } => Filled::Small(sqe::native(&self.request, *fd, attr, user_data)),
+            Carrier::UringCmd { fd, mixed, command } => {
+                Filled::Big(sqe::uring_cmd(&self.request, command, *fd, *mixed, user_data))
+            }
+            Carrier::Worker { waiting, .. } => {
+                let (fd, len) = (waiting.descriptor(), worker::RECV_LEN);
+                Filled::Small(sqe::recv(fd, worker::sink(), len, user_data))
+            }
+            Carrier::Done { .. } => Filled::Small(sqe::refused(user_data)),
+        }
+    }
+
+    /// Whether its CQE has more than the usual 16 bytes to tell.
+    pub(crate) fn has_value(&self) -> bool {
+        matches!(self.carrier, Carrier::UringCmd { .. })
+    }
+
+    /// Gives it up without a CQE. Waits for a worker that has begun.
+    pub(crate) fn drop_it(self) {
+        if let Carrier::Worker { waiting, .. } = self.carrier {
+            waiting.abandon();
+        }
+    }
+
+    /// What became of it.
+    pub(crate) fn finish(self, completed: &Completed) -> Finished {
+        let Io { carrier, mut request, extent, format, lba, start } = self;
+        let bytes = request.length as u32;
+        let (path, mut outcome) = match carrier {
+            Carrier::Attr { .. } => (Paths::ATTR, native_outcome(completed.res, &request)),
+            Carrier::UringCmd { .. } if completed.res < 0 => {
+                (Paths::URING_CMD, Outcome::failed(-completed.res))
+            }
+            Carrier::UringCmd { .. } => {
+                let outcome = Outcome::nvme(completed.res as u32, completed.value, bytes);
+                (Paths::URING_CMD, outcome)
+            }
+            Carrier::Worker { path, waiting } => {
+                // Not begun: cancelled, or never will be.
+                let not_begun = if completed.res < 0 { -completed.res } else { libc::ECANCELED };
+                (path, waiting.finish().unwrap_or(Outcome::failed(not_begun)))
+            }
+            Carrier::Done { path, outcome } => (path, outcome),
+        };
+        if let Some(format) = &format {
+            if path == Paths::URING_CMD && outcome.res >= 0 && request.op == Op::Read {
+                remap_read(&mut request, &extent, format, lba);
+            }
+            let refused = outcome.res == -libc::EILSEQ && path != Paths::SOFTWARE;
+            if refused && request.op == Op::Write {
+                outcome.diagnosis = diagnose(&request, &extent, format, lba);
+            }
+        }
+        let interval = format.map_or(1, |f| u64::from(f.interval()));
+        let appended = request.op == Op::Append && outcome.res >= 0;
+        let append_lba = if appended { outcome.value } else { 0 };
+        let append_offset = append_lba.saturating_mul(interval).saturating_sub(start);
+        Finished { path, outcome, lba, append_lba, append_offset }
+    }
+}
+
+/// A result and where it is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Finished {
+    pub(crate) path: Paths,
+    pub(crate) outcome: Outcome,
+    /// Of its first block.
+    pub(crate) lba: u64,
+    pub(crate) append_lba: u64,
+    pub(crate) append_offset: u64,
+}
+
+/// The kernel's own answer. A request was checked to lie inside its target: what ends short met a device that
+/// has shrunk, or failed half-way.
+fn native_outcome(res: i32, request: &Request) -> Outcome {
+    match u32::try_from(res) {
+        Err(_) => Outcome::failed(-res),
+        Ok(_) if request.op == Op::Flush => Outcome::done(0),
+        Ok(bytes) if u64::from(bytes) < request.length => Outcome::failed(libc::EIO),
+        Ok(bytes) => Outcome::done(bytes),
+    }
+}
+
+/// What the kernel does after a read with the attribute: the device's reference tags become the caller's.
+fn remap_read(request: &mut Request, extent: &Extent, format: &Format, lba: u64) {
+    if !request.needs_remap(format, lba) {
+        return;
+    }
+    let (from, to) = (request.device_reference(format, lba), request.tags.reference);
+    let memory = if extent.interleaved { &mut request.data } else { &mut request.meta };
+    if let Ok(pi) = Pi::new(format) {
+        // Its only error is memory that is too short, which was checked.
+        let _ = pi.remap_scattered(from, to, extent.blocks, memory.slices_mut());
+    }
+}
+
+/// What was wrong with a write that the device refused.
+pub(crate) fn diagnose(request: &Request, extent: &Extent, format: &Format, lba: u64) -> Diagnosis {
+    let meta = request.meta.slices().next().unwrap_or(&[]);
+    let data = request.data.slices();
+    // Its only error is memory that is too short, which was checked.
+    diagnose_write(format, &request.tags, lba, extent.blocks, data, meta).unwrap_or_default()
+}
+
+impl fmt::Debug for Io {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Io").field("path", &self.path()).finish_non_exhaustive()
+    }
+}
