@@ -4,6 +4,7 @@
 
 pub mod crc;
 mod generate;
+mod remap;
 mod retag;
 mod stream;
 #[cfg(test)]

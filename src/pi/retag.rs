@@ -57,7 +57,11 @@ impl Pi {
     }
 
     /// The tuple in the metadata of one block in one piece, without its guard.
-    fn edit_word(&self, meta: &mut [u8], edit: impl FnOnce(u64, u128) -> u128) -> Option<()> {
+    pub(super) fn edit_word(
+        &self,
+        meta: &mut [u8],
+        edit: impl FnOnce(u64, u128) -> u128,
+    ) -> Option<()> {
         let bytes = meta.get_mut(self.offset()..self.offset() + self.tuple_size())?;
         super::tuple::store(bytes, edit(0, super::tuple::load(bytes)));
         Some(())

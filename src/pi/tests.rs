@@ -260,6 +260,41 @@ fn retagging_leaves_escapes_and_strangers_alone() {
     assert_eq!(counts, Counts { blocks: 4, escaped: 1, failed: 1 });
 }
 
+#[test]
+fn remapping_follows_the_value_alone() {
+    samples(|dice, mut s| {
+        let p = s.pi.protection;
+        let ones = mask(p.ref_bits());
+        let from = [s.tags.reference, ones.wrapping_sub(2)][dice.below(2)];
+        let to = [ones.wrapping_sub(1), 7][dice.below(2)];
+        let stride = if s.pi.interleaved() { s.pi.stride() } else { s.pi.meta_size() };
+        let at = if s.pi.interleaved() { s.pi.interval() } else { 0 };
+        let bytes = if s.pi.interleaved() { &mut s.data } else { &mut s.meta };
+        let mut expected = bytes.clone();
+        let blocks = bytes.chunks_mut(stride).zip(expected.chunks_mut(stride)).enumerate();
+        for (n, (block, expected)) in blocks {
+            let (block, expected) = (&mut block[at..], &mut expected[at..]);
+            let mut tuple = s.pi.tuple(block).unwrap();
+            tuple.app = [tuple.app, 0xffff][dice.below(2)];
+            tuple.reference = match dice.below(3) {
+                0 => from.wrapping_add(n as u128) & ones,
+                1 => to.wrapping_add(n as u128) & ones,
+                _ => tuple.reference,
+            };
+            s.pi.set_tuple(block, &tuple).unwrap();
+            if p.pi_type != PiType::Type3 && tuple.reference == from.wrapping_add(n as u128) & ones
+            {
+                tuple.reference = to.wrapping_add(n as u128) & ones;
+            }
+            expected.copy_from_slice(block);
+            s.pi.set_tuple(expected, &tuple).unwrap();
+        }
+        let pieces = dice.cut_mut(bytes).into_iter();
+        s.pi.remap_scattered(from, to, s.count, pieces).unwrap();
+        assert!(*bytes == expected, "{:?} {from} {to}", s.pi);
+    });
+}
+
 /// Lengths of pieces that add up.
 fn lengths(dice: &mut Dice, total: usize) -> Vec<usize> {
     let all = vec![0; total];
