@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["capi"],
     &["target"],
+    &["store"],
     &["path"],
     &["probe"],
     &["completion", "sqe", "command", "sys"],

@@ -11,7 +11,6 @@ impl Pi {
     /// In every tuple whose reference tag is `from` plus the number of its block, it becomes `to` plus that
     /// number, escape values or not. Type 3 has no such tags: nothing changes. Segments are of metadata,
     /// or of both when interleaved.
-    #[cfg_attr(not(test), allow(dead_code, reason = "the ladder's"))]
     pub(crate) fn remap_scattered<'a>(
         &self,
         from: u128,
