@@ -1,6 +1,10 @@
 //! The store on real files: what goes in comes out, checked as a device checks it.
 
+mod crash;
+mod faults;
 mod requests;
+mod sim;
+mod threads;
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
