@@ -144,7 +144,7 @@ static void null_requests(void)
 
 	CHECK_EQ(urx_target_open(NULL, "/proc/self/exe", NULL), -EINVAL);
 	CHECK_EQ(urx_target_open(&target, NULL, NULL), -EINVAL);
-	CHECK_EQ(urx_target_from_fd(NULL, 0), -EINVAL);
+	CHECK_EQ(urx_target_from_fd(NULL, 0, NULL), -EINVAL);
 	CHECK_EQ(urx_target_query(NULL, &info), -EINVAL);
 	urx_target_close(NULL);
 	CHECK_EQ(urx_attr_check(NULL, 0, UINT32_MAX, NULL, &why), -EINVAL);

@@ -39,11 +39,11 @@ static void options(const char *path)
 	struct urx_target_opts opts = { .size = sizeof(opts) };
 	struct urx_target *target = NULL;
 
-	opts.flags = 4;
+	opts.flags = 8;
 	CHECK_EQ(urx_target_open(&target, path, &opts), -EINVAL);
-	opts.flags = 0, opts.reserved[6] = 1;
+	opts.flags = 0, opts.reserved[3] = 1;
 	CHECK_EQ(urx_target_open(&target, path, &opts), -EINVAL);
-	opts.reserved[6] = 0, opts.size = sizeof(opts) - 1;
+	opts.reserved[3] = 0, opts.size = sizeof(opts) - 1;
 	CHECK_EQ(urx_target_open(&target, path, &opts), -EINVAL);
 	opts.size = 0;
 	CHECK_EQ(urx_target_open(&target, path, &opts), -EINVAL);
@@ -84,7 +84,7 @@ int main(void)
 	CHECK_EQ(fcntl(info.fd, F_GETFD), -1);
 
 	/* The caller's descriptor may go; it is the same open file. */
-	CHECK_EQ(urx_target_from_fd(&target, fd), 0);
+	CHECK_EQ(urx_target_from_fd(&target, fd, NULL), 0);
 	CHECK_EQ(fstat(fd, &mine), 0);
 	close(fd);
 	info = query(target);
@@ -94,8 +94,8 @@ int main(void)
 	CHECK_EQ(its.st_ino, mine.st_ino);
 	urx_target_close(target);
 
-	CHECK_EQ(urx_target_from_fd(&target, fd), -EBADF);
-	CHECK_EQ(urx_target_from_fd(&target, -1), -EBADF);
+	CHECK_EQ(urx_target_from_fd(&target, fd, NULL), -EBADF);
+	CHECK_EQ(urx_target_from_fd(&target, -1, NULL), -EBADF);
 	CHECK(target == NULL);
 	CHECK_EQ(unlink(path) | unlink(fifo) | rmdir(dir), 0);
 	return 0;

@@ -455,6 +455,7 @@ struct urx_target; /* one open device or file; threads may share it */
 #define URX_SOURCE_IDENTIFY 3u /* NVMe Identify (needs CAP_SYS_ADMIN before 6.2). */
 #define URX_SOURCE_DRIVER 4u /* The device's driver, through another ioctl. */
 #define URX_SOURCE_STAT 5u /* fstat or statx. */
+#define URX_SOURCE_SIDEFILE 6u /* The header of a side file. */
 
 /**
  * Index into urx_target_info.source: who told interval, metadata, guard and where the tuple lies.
@@ -470,6 +471,8 @@ struct urx_target; /* one open device or file; threads may share it */
 /** urx_target_opts.flags: open for reading and writing; else for reading. */
 #define URX_TARGET_WRITE 1u
 #define URX_TARGET_BUFFERED 2u /* urx_target_opts.flags: open without O_DIRECT. */
+/** urx_target_opts.flags: make the side file if there is none, mode 0600; with URX_TARGET_WRITE. */
+#define URX_TARGET_CREATE_SIDE 4u
 
 #define URX_INFO_WRITABLE 1u /* urx_target_info.flags: open for writing. */
 #define URX_INFO_DIRECT 2u /* urx_target_info.flags: open with O_DIRECT. */
@@ -484,7 +487,16 @@ struct urx_target; /* one open device or file; threads may share it */
 struct urx_target_opts {
 	uint32_t size; /* sizeof(struct urx_target_opts) */
 	uint32_t flags; /* URX_TARGET_ */
-	uint64_t reserved[7]; /* zero */
+	/** file that keeps the metadata of a target without any; opts in to it; NULL: none */
+	const char *side_path;
+	/** format that it must have, or is to get; NULL: the one it has */
+	const struct urx_pi_format *side_format;
+	/**
+	 * (out) where to put a sentence that tells why the target was refused: static text; NULL:
+	 * nowhere
+	 */
+	const char **why;
+	uint64_t reserved[4]; /* zero */
 };
 
 /** What is known of a target. */
@@ -515,19 +527,37 @@ struct urx_target_info {
  * Opens a device or file and learns its format and limits; *target is NULL on failure. Asks for no
  * privilege that the kernel does not ask for. opts may be NULL: for reading, with O_DIRECT (a file
  * system without it gives a buffered file). -EOPNOTSUPP: neither a block device, an NVMe namespace
- * nor a regular file; else the errno of open(2).
+ * nor a regular file, or one that a side file cannot serve; the manual lists what else a side file
+ * may meet; else the errno of open(2).
  */
 int urx_target_open(struct urx_target **target, const char *path,
 		const struct urx_target_opts *opts) URX_NOEXCEPT;
 
 /**
- * The same for what is open already. The target has a descriptor of its own for it: fd may be
- * closed.
+ * The same for what is open already, in agreement with opts; NULL: as it is open. The target has a
+ * descriptor of its own for it: fd may be closed.
  */
-int urx_target_from_fd(struct urx_target **target, int fd) URX_NOEXCEPT;
+int urx_target_from_fd(struct urx_target **target, int fd,
+		const struct urx_target_opts *opts) URX_NOEXCEPT;
 
 /** Tells what is known. No system call. */
 int urx_target_query(const struct urx_target *target, struct urx_target_info *info) URX_NOEXCEPT;
+
+/**
+ * Learns everything again, after a format, a new partition table or another size. -EBUSY: requests
+ * are in flight. No other call on the target meanwhile. On failure nothing changes.
+ */
+int urx_target_refresh(struct urx_target *target) URX_NOEXCEPT;
+
+/** Makes durable what was completed: side file and data, or the device's cache. Blocks. */
+int urx_target_flush(struct urx_target *target) URX_NOEXCEPT;
+
+/**
+ * With a side file: computes the protection information of all that the data file holds now, with
+ * the application and storage tag of tags, and marks all blocks written. Durable when it returns.
+ * Blocks.
+ */
+int urx_target_adopt(struct urx_target *target, const struct urx_tags *tags) URX_NOEXCEPT;
 
 /** After the last CQE of every request on it. NULL does nothing. */
 void urx_target_close(struct urx_target *target) URX_NOEXCEPT;

@@ -114,6 +114,18 @@ pub(crate) struct Extent {
 pub const MAX_BYTES: u64 = 1 << 30;
 
 impl Request {
+    /// What was completed becomes durable.
+    pub(crate) const FLUSH: Self = Request {
+        op: Op::Flush,
+        flags: Flags::empty(),
+        offset: 0,
+        length: 0,
+        data: Lent::NONE,
+        meta: Lent::NONE,
+        buffer: None,
+        tags: Tags::NONE,
+    };
+
     /// Refuses what does not fit blocks of this format on a target of `bytes` whose zones have
     /// `zone_bytes`.
     pub(crate) fn check(

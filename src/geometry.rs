@@ -222,6 +222,18 @@ pub struct Tags {
     pub storage: u64,
 }
 
+impl Tags {
+    /// No checks, all values zero.
+    pub const NONE: Self = Tags {
+        checks: Checks::empty(),
+        keep: Checks::empty(),
+        app: 0,
+        app_ignore: 0,
+        reference: 0,
+        storage: 0,
+    };
+}
+
 /// The low `bits` of a word set.
 pub(crate) const fn mask(bits: u32) -> u128 {
     if bits >= 128 { u128::MAX } else { (1 << bits) - 1 }

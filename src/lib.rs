@@ -8,7 +8,8 @@
 //! * [`target`] opens a device and tells its format,
 //! * [`path`] says whether a ring and a target can carry a request,
 //! * [`sqe`] fills submission queue entries,
-//! * [`completion`] finds the block and tag that made a write fail.
+//! * [`completion`] finds the block and tag that made a write fail,
+//! * [`store`] keeps the protection information of a plain file in a file at its side.
 //!
 //! ```
 //! use std::ops::ControlFlow;
@@ -60,6 +61,7 @@ pub mod pi;
 pub mod probe;
 pub mod queue;
 pub mod sqe;
+pub mod store;
 mod sys;
 pub mod target;
 #[allow(dead_code, reason = "for requests that a kernel has no operation for")]

@@ -92,7 +92,12 @@ impl Offer<'_> {
             return Err(Error::Invalid(c"op: a write, but the target is not open for writing"));
         }
         let facts = self.facts;
-        let (align, zone) = (facts.limits.value.data_align, facts.zones.value.bytes);
+        let zone = facts.zones.value.bytes;
+        // What a side file's data is read from through the page cache lies anywhere.
+        let align = match self.has_store && !self.mode.direct {
+            true => 1,
+            false => facts.limits.value.data_align,
+        };
         request.check(self.format()?, facts.bytes.value, align, zone)
     }
 

@@ -1,9 +1,10 @@
 //! The ladder: one request, the best path that can carry it, one SQE, one completion, one result.
 
 use std::fmt;
+use std::fs::File;
 use std::iter::once;
 use std::ops::ControlFlow;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::abi::{AttrPi, NvmePassthru, Sqe, SqeNvme};
@@ -12,10 +13,11 @@ use crate::completion::{Diagnosis, Outcome, diagnose_write};
 use crate::error::{Error, Result};
 use crate::geometry::{Checks, Format, Tags};
 use crate::memory::Buffer;
-use crate::passthru::{self, Device};
+use crate::passthru;
 use crate::path::{Paths, Ring};
 use crate::pi::{Pi, Wanted};
 use crate::sqe;
+use crate::store::{Refused, Store};
 use crate::sys::own_ring::{OwnRing, features, widened};
 use crate::target::Target;
 use crate::worker::{self, Done, Workers};
@@ -144,7 +146,7 @@ impl Queue {
             Paths::ATTR => Carrier::Attr { fd: target.as_raw_fd() },
             Paths::URING_CMD => self.uring_cmd(target, request, &extent, lba)?,
             _ => {
-                let work =
+                let mut work =
                     Work { path, target: Arc::clone(target), request: *request, extent, lba };
                 Carrier::Done { path, outcome: work.run() }
             }
@@ -242,33 +244,57 @@ struct Work {
 }
 
 impl Work {
-    fn run(mut self) -> Outcome {
+    fn run(&mut self) -> Outcome {
         match self.path {
-            Paths::IOCTL => match device(&self.target, self.request.op) {
+            Paths::IOCTL => match self.target.device(self.request.op.writes()) {
                 Ok(device) => passthru::run(&device, &mut self.request, &self.extent, self.lba),
                 Err(error) => Outcome::failed(error.errno()),
             },
-            _ => Outcome::failed(libc::EOPNOTSUPP),
+            _ => match self.target.store() {
+                Some(store) => stored(store, self.target.file(), &mut self.request),
+                None => Outcome::failed(libc::EOPNOTSUPP),
+            },
         }
     }
 
-    fn done(self) -> Done<Outcome> {
+    fn done(mut self) -> Done<Outcome> {
         let outcome = self.run();
         Done { outcome, failed: outcome.res < 0 }
     }
 }
 
-fn device(target: &Target, op: Op) -> Result<Device<'_>> {
-    let offer = target.offer();
-    let via = if op.writes() { offer.access.write } else { offer.access.read };
-    Ok(Device {
-        fd: target.as_fd(),
-        via: via.ok_or(Error::Os(libc::EACCES))?,
-        vectors: offer.access.vectors,
-        nsid: offer.facts.nsid.value,
-        format: *offer.format()?,
-        limits: offer.facts.limits.value,
-    })
+/// In the data file and its side file.
+fn stored(store: &Store, file: &File, request: &mut Request) -> Outcome {
+    let Request { op, flags, offset, length, tags, .. } = *request;
+    let Request { data, meta, .. } = request;
+    let flushed = || match store.flush(file) {
+        Ok(()) => Ok(0),
+        Err(error) => Err(Refused::Error(error)),
+    };
+    let answer = match op {
+        Op::Read => {
+            let meta = meta.slices_mut().next().unwrap_or(&mut []);
+            store.read(file, offset, length, &tags, data.slices_mut(), meta)
+        }
+        Op::Write => {
+            let meta = meta.slices().next().unwrap_or(&[]);
+            store.write(file, offset, length, &tags, data.slices(), meta)
+        }
+        Op::WriteZeroes => store.write_zeroes(file, offset, length),
+        _ => flushed(),
+    };
+    let durable = |bytes| match flags.contains(Flags::FUA) {
+        true => flushed().map(|_| bytes),
+        false => Ok(bytes),
+    };
+    match answer.and_then(durable) {
+        Ok(bytes) => Outcome::done(bytes as u32),
+        Err(Refused::Check(failure)) => {
+            let diagnosis = Diagnosis::Wrong(failure);
+            Outcome { diagnosis, ..Outcome::failed(libc::EILSEQ) }
+        }
+        Err(Refused::Error(error)) => Outcome::failed(error.errno()),
+    }
 }
 
 impl Io {

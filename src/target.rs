@@ -1,23 +1,27 @@
-//! One open device or file and what is known of it. Never changes once made, so threads may share it.
+//! One open device or file and what is known of it. Changes only when nobody shares it.
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
-use crate::error::Result;
-use crate::passthru::Access;
+use crate::error::{Error, Result};
+use crate::geometry::Tags;
+use crate::passthru::{self, Access, Device};
 use crate::path::{Mode, Offer};
-use crate::probe::{self, Facts};
+use crate::probe::{self, Facts, Kind};
+use crate::store::{DataFile, Side, Store};
 use crate::sys;
 
 /// How to open a target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Options {
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options<'p> {
     /// For writing too.
     pub write: bool,
     /// Without `O_DIRECT`.
     pub buffered: bool,
+    /// With a side file.
+    pub side: Option<Side<'p>>,
 }
 
 /// An open device or file.
@@ -27,12 +31,13 @@ pub struct Target {
     facts: Facts,
     mode: Mode,
     access: Access,
+    store: Option<Store>,
 }
 
 impl Target {
     /// Opens a path: block devices and files with `O_DIRECT` unless `options.buffered`. A file
     /// system that has no direct I/O gets a buffered file, see [`Mode::direct`].
-    pub fn open(path: &Path, options: Options) -> Result<Self> {
+    pub fn open(path: &Path, options: &Options<'_>) -> Result<Self> {
         let stat = std::fs::metadata(path)?;
         probe::check_kind(&stat)?;
         let kind = stat.file_type();
@@ -47,23 +52,92 @@ impl Target {
             }
             opened => opened?,
         };
-        Self::new(file)
+        Self::new(file, options.side.as_ref(), true)
     }
 
-    /// Takes the open file behind a descriptor, with a descriptor of its own.
-    pub fn from_fd(fd: RawFd) -> Result<Self> {
-        Self::new(sys::duplicate(fd)?)
-    }
-
-    fn new(file: File) -> Result<Self> {
-        let facts = probe::probe(&file)?;
-        let flags = sys::status_flags(file.as_fd())?;
-        let mode = Mode {
-            direct: flags & libc::O_DIRECT != 0,
-            writable: flags & libc::O_ACCMODE != libc::O_RDONLY,
+    /// Takes the open file behind a descriptor, with a descriptor of its own. Options have to agree with
+    /// how it is open; without any it is taken as it is.
+    pub fn from_fd(fd: RawFd, options: Option<&Options<'_>>) -> Result<Self> {
+        let file = sys::duplicate(fd)?;
+        let (mode, flags) = mode(&file)?;
+        let Some(options) = options else {
+            return Self::new(file, None, true);
         };
-        let access = Access::of(&file, &facts, mode.writable);
-        Ok(Target { file, facts, mode, access })
+        if options.write && !mode.writable {
+            return Err(Error::Invalid(
+                c"flags: URX_TARGET_WRITE, but the descriptor is not open for writing",
+            ));
+        }
+        if options.buffered && mode.direct {
+            return Err(Error::Invalid(
+                c"flags: URX_TARGET_BUFFERED, but the descriptor is open with O_DIRECT",
+            ));
+        }
+        if options.side.is_some() && flags & libc::O_ACCMODE == libc::O_WRONLY {
+            return Err(Error::Invalid(c"fd: a side file needs a descriptor to read from"));
+        }
+        if options.side.is_some() && flags & libc::O_APPEND != 0 {
+            return Err(Error::Invalid(c"fd: open with O_APPEND, which ignores offsets"));
+        }
+        Self::new(file, options.side.as_ref(), options.write)
+    }
+
+    fn new(file: File, side: Option<&Side<'_>>, may_write: bool) -> Result<Self> {
+        let facts = probe::probe(&file)?;
+        let (mode, _) = mode(&file)?;
+        let mode = Mode { writable: mode.writable && may_write, ..mode };
+        let Some(side) = side else {
+            let access = Access::of(&file, &facts, mode.writable);
+            return Ok(Target { file, facts, mode, access, store: None });
+        };
+        facts.check_bare()?;
+        let Mode { direct, writable } = mode;
+        let data = DataFile { file: &file, bytes: facts.bytes.value, direct, writable };
+        let store = Store::open(&data, side)?;
+        let facts = facts.with_side_file(*store.format(), store.bytes());
+        Ok(Target { file, facts, mode, access: Access::NONE, store: Some(store) })
+    }
+
+    /// Learns everything anew; nothing changes if that fails.
+    pub fn refresh(&mut self) -> Result<()> {
+        let facts = probe::probe(&self.file)?;
+        match &self.store {
+            None => {
+                self.access = Access::of(&self.file, &facts, self.mode.writable);
+                self.facts = facts;
+            }
+            Some(store) => {
+                facts.check_bare()?;
+                store.check_size(facts.bytes.value)?;
+                self.facts = facts.with_side_file(*store.format(), store.bytes());
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes durable what was completed: side file and data, or the device's cache.
+    pub fn flush(&self) -> Result<()> {
+        match (&self.store, self.facts.kind) {
+            (Some(store), _) => store.flush(&self.file),
+            (None, Kind::NvmeChar) => passthru::flush(&self.device(false)?),
+            (None, _) => Ok(self.file.sync_data()?),
+        }
+    }
+
+    /// Protects what its file holds now, see [`Store::adopt`].
+    pub fn adopt(&self, tags: &Tags) -> Result<()> {
+        let none = Error::Unsupported(c"target: has no side file");
+        self.store.as_ref().ok_or(none)?.adopt(&self.file, tags)
+    }
+
+    /// The file or device itself.
+    pub const fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Its side file.
+    pub const fn store(&self) -> Option<&Store> {
+        self.store.as_ref()
     }
 
     /// What is known of it.
@@ -73,13 +147,39 @@ impl Target {
 
     /// What it offers to requests.
     pub const fn offer(&self) -> Offer<'_> {
-        Offer { facts: &self.facts, mode: self.mode, access: &self.access, has_store: false }
+        Offer {
+            facts: &self.facts,
+            mode: self.mode,
+            access: &self.access,
+            has_store: self.store.is_some(),
+        }
+    }
+
+    /// Where NVMe commands go by ioctl.
+    pub(crate) fn device(&self, writes: bool) -> Result<Device<'_>> {
+        let via = if writes { self.access.write } else { self.access.read };
+        Ok(Device {
+            fd: self.file.as_fd(),
+            via: via.ok_or(Error::Os(libc::EACCES))?,
+            vectors: self.access.vectors,
+            nsid: self.facts.nsid.value,
+            format: *self.offer().format()?,
+            limits: self.facts.limits.value,
+        })
     }
 
     /// How it is open.
     pub const fn mode(&self) -> Mode {
         self.mode
     }
+}
+
+/// How a file is open, and all its status flags.
+fn mode(file: &File) -> Result<(Mode, i32)> {
+    let flags = sys::status_flags(file.as_fd())?;
+    let direct = flags & libc::O_DIRECT != 0;
+    let writable = flags & libc::O_ACCMODE != libc::O_RDONLY;
+    Ok((Mode { direct, writable }, flags))
 }
 
 impl AsFd for Target {

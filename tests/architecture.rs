@@ -10,6 +10,7 @@ const FLOORS: &[&[&str]] = &[
     &["capi"],
     &["queue"],
     &["target"],
+    &["store"],
     &["path"],
     &["passthru"],
     &["probe"],

@@ -7,11 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::boundary::{
-    Plain, Sized, guard, hand_out, object, read_sized, reserved, text, write_sized,
+    Plain, Sized, guard, guard_why, hand_out, object, read, read_sized, reserved, text, write,
+    write_sized,
 };
-use super::format::urx_pi_format;
+use super::format::{urx_pi_format, urx_tags};
 use crate::error::{Error, Result};
+use crate::geometry::Format;
 use crate::probe::{Facts, Kind, Source};
+use crate::store::Side;
 use crate::sys::keeping_errno;
 use crate::target::{Options, Target};
 
@@ -41,6 +44,8 @@ pub const URX_SOURCE_IDENTIFY: u32 = 3;
 pub const URX_SOURCE_DRIVER: u32 = 4;
 /// fstat or statx.
 pub const URX_SOURCE_STAT: u32 = 5;
+/// The header of a side file.
+pub const URX_SOURCE_SIDEFILE: u32 = 6;
 
 /// Index into urx_target_info.source: who told interval, metadata, guard and where the tuple lies.
 pub const URX_FACT_FORMAT: u32 = 0;
@@ -61,6 +66,8 @@ pub const URX_FACT_ZONES: u32 = 6;
 pub const URX_TARGET_WRITE: u32 = 1;
 /// urx_target_opts.flags: open without O_DIRECT.
 pub const URX_TARGET_BUFFERED: u32 = 2;
+/// urx_target_opts.flags: make the side file if there is none, mode 0600; with URX_TARGET_WRITE.
+pub const URX_TARGET_CREATE_SIDE: u32 = 4;
 
 /// urx_target_info.flags: open for writing.
 pub const URX_INFO_WRITABLE: u32 = 1;
@@ -79,10 +86,16 @@ pub struct urx_target_opts {
     pub size: u32,
     /// URX_TARGET_
     pub flags: u32,
+    /// file that keeps the metadata of a target without any; opts in to it; NULL: none
+    pub side_path: *const c_char,
+    /// format that it must have, or is to get; NULL: the one it has
+    pub side_format: *const urx_pi_format,
+    /// (out) where to put a sentence that tells why the target was refused: static text; NULL: nowhere
+    pub why: *mut *const c_char,
     /// zero
-    pub reserved: [u64; 7],
+    pub reserved: [u64; 4],
 }
-// SAFETY: integers, 64 bytes without padding; `size` comes first.
+// SAFETY: integers and raw pointers, 64 bytes without padding; `size` comes first.
 unsafe impl Plain for urx_target_opts {}
 // SAFETY: as above.
 unsafe impl Sized for urx_target_opts {
@@ -137,27 +150,33 @@ const _: () = assert!(size_of::<urx_target_info>() == 176);
 
 /// Opens a device or file and learns its format and limits; *target is NULL on failure. Asks for no privilege that the kernel does not
 /// ask for. opts may be NULL: for reading, with O_DIRECT (a file system without it gives a buffered file).
-/// -EOPNOTSUPP: neither a block device, an NVMe namespace nor a regular file; else the errno of open(2).
+/// -EOPNOTSUPP: neither a block device, an NVMe namespace nor a regular file, or one that a side file cannot serve;
+/// the manual lists what else a side file may meet; else the errno of open(2).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_target_open(
     target: *mut *mut urx_target,
     path: *const c_char,
     opts: *const urx_target_opts,
 ) -> c_int {
-    let make = || {
-        // SAFETY: src/capi/mod.rs, as for every pointer of an exported function.
-        let (path, options) = unsafe { (text(path)?, options(opts)?) };
-        Target::open(Path::new(OsStr::from_bytes(path.to_bytes())), options).map(shared)
+    // SAFETY: src/capi/mod.rs, as for every pointer of an exported function.
+    let make = |options: Option<&Options<'_>>| unsafe {
+        let path = Path::new(OsStr::from_bytes(text(path)?.to_bytes()));
+        Target::open(path, options.unwrap_or(&Options::default()))
     };
     // SAFETY: src/capi/mod.rs.
-    guard(|| unsafe { hand_out(target, || keeping_errno(make)) })
+    unsafe { open(target, opts, make) }
 }
 
-/// The same for what is open already. The target has a descriptor of its own for it: fd may be closed.
+/// The same for what is open already, in agreement with opts; NULL: as it is open. The target has a descriptor of its own for it:
+/// fd may be closed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn urx_target_from_fd(target: *mut *mut urx_target, fd: c_int) -> c_int {
+pub unsafe extern "C" fn urx_target_from_fd(
+    target: *mut *mut urx_target,
+    fd: c_int,
+    opts: *const urx_target_opts,
+) -> c_int {
     // SAFETY: src/capi/mod.rs.
-    guard(|| unsafe { hand_out(target, || keeping_errno(|| Target::from_fd(fd).map(shared))) })
+    unsafe { open(target, opts, |options| Target::from_fd(fd, options)) }
 }
 
 /// Tells what is known. No system call.
@@ -169,6 +188,39 @@ pub unsafe extern "C" fn urx_target_query(
     guard(|| {
         // SAFETY: src/capi/mod.rs.
         unsafe { write_sized(info, &show(&object(target)?.0)) }
+    })
+}
+
+/// Learns everything again, after a format, a new partition table or another size. -EBUSY: requests are in
+/// flight. No other call on the target meanwhile. On failure nothing changes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn urx_target_refresh(target: *mut urx_target) -> c_int {
+    guard(|| {
+        // SAFETY: src/capi/mod.rs: NULL, or an object of ours that nobody else uses during the call.
+        let target = unsafe { target.as_mut() }.ok_or(NULL)?;
+        let target = Arc::get_mut(&mut target.0).ok_or(Error::Os(libc::EBUSY))?;
+        keeping_errno(|| target.refresh())
+    })
+}
+
+/// Makes durable what was completed: side file and data, or the device's cache. Blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn urx_target_flush(target: *mut urx_target) -> c_int {
+    guard(|| {
+        // SAFETY: src/capi/mod.rs.
+        let target = &unsafe { object(target) }?.0;
+        keeping_errno(|| target.flush())
+    })
+}
+
+/// With a side file: computes the protection information of all that the data file holds now, with the application
+/// and storage tag of tags, and marks all blocks written. Durable when it returns. Blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn urx_target_adopt(target: *mut urx_target, tags: *const urx_tags) -> c_int {
+    guard(|| {
+        // SAFETY: src/capi/mod.rs.
+        let (target, tags) = unsafe { (&object(target)?.0, read(tags)?.parse()?) };
+        keeping_errno(|| target.adopt(&tags))
     })
 }
 
@@ -185,26 +237,77 @@ pub unsafe extern "C" fn urx_target_close(target: *mut urx_target) {
     }
 }
 
+const NULL: Error = Error::Invalid(c"a pointer that must not be NULL is");
+
+/// Makes a target of what was opened, and tells why if that fails.
+///
 /// # Safety
-/// `opts` is NULL or valid.
-unsafe fn options(opts: *const urx_target_opts) -> Result<Options> {
-    if opts.is_null() {
-        return Ok(Options::default());
+/// `place` is NULL or valid for a write, `opts` NULL or valid.
+unsafe fn open(
+    place: *mut *mut urx_target,
+    opts: *const urx_target_opts,
+    make: impl FnOnce(Option<&Options<'_>>) -> Result<Target>,
+) -> c_int {
+    let mut given = None;
+    let prepare = guard(|| {
+        // SAFETY: the caller's. Finds out about NULL before anything is opened.
+        unsafe { write(place, std::ptr::null_mut()) }?;
+        if !opts.is_null() {
+            // SAFETY: the caller's.
+            given = Some(unsafe { read_sized(opts) }?);
+        }
+        Ok(())
+    });
+    if prepare < 0 {
+        return prepare;
     }
+    let body = || {
+        let made = || match given.as_ref() {
+            None => keeping_errno(|| make(None)),
+            // SAFETY: the caller's.
+            Some(opts) => unsafe { opts.with(|options| keeping_errno(|| make(Some(options)))) },
+        };
+        // SAFETY: as above.
+        unsafe { hand_out(place, || made().map(|target| urx_target(Arc::new(target)))) }
+    };
+    let why = given.as_ref().map_or(std::ptr::null_mut(), |opts| opts.why);
     // SAFETY: the caller's.
-    let opts = unsafe { read_sized(opts) }?;
-    reserved(&opts.reserved)?;
-    if opts.flags & !(URX_TARGET_WRITE | URX_TARGET_BUFFERED) != 0 {
-        return Err(Error::Invalid(c"flags: an unknown bit is set"));
-    }
-    Ok(Options {
-        write: opts.flags & URX_TARGET_WRITE != 0,
-        buffered: opts.flags & URX_TARGET_BUFFERED != 0,
-    })
+    unsafe { guard_why(why, body, c"the target is open") }
 }
 
-fn shared(target: Target) -> urx_target {
-    urx_target(Arc::new(target))
+impl urx_target_opts {
+    /// Calls `make` with what the caller asks for.
+    ///
+    /// # Safety
+    /// `side_path` and `side_format` are NULL or valid.
+    unsafe fn with<T>(&self, make: impl FnOnce(&Options<'_>) -> Result<T>) -> Result<T> {
+        const KNOWN: u32 = URX_TARGET_WRITE | URX_TARGET_BUFFERED | URX_TARGET_CREATE_SIDE;
+        reserved(&self.reserved)?;
+        if self.flags & !KNOWN != 0 {
+            return Err(Error::Invalid(c"flags: an unknown bit is set"));
+        }
+        let (write, create) =
+            (self.flags & URX_TARGET_WRITE != 0, self.flags & URX_TARGET_CREATE_SIDE != 0);
+        if self.side_path.is_null() && (create || !self.side_format.is_null()) {
+            return Err(Error::Invalid(c"side_path: NULL"));
+        }
+        if create && !write {
+            return Err(Error::Invalid(c"flags: URX_TARGET_CREATE_SIDE, but not URX_TARGET_WRITE"));
+        }
+        let format: Option<Format> = match self.side_format.is_null() {
+            true => None,
+            // SAFETY: the caller's.
+            false => Some(unsafe { read_sized(self.side_format) }?.parse()?),
+        };
+        let side = match self.side_path.is_null() {
+            true => None,
+            // SAFETY: the caller's.
+            false => Some(OsStr::from_bytes(unsafe { text(self.side_path) }?.to_bytes())),
+        };
+        let format = format.as_ref();
+        let side = side.map(|path| Side { path: Path::new(path), create, format });
+        make(&Options { write, buffered: self.flags & URX_TARGET_BUFFERED != 0, side })
+    }
 }
 
 fn show(target: &Target) -> urx_target_info {
@@ -257,5 +360,6 @@ fn source_number(source: Source) -> u32 {
         Source::Identify => URX_SOURCE_IDENTIFY,
         Source::Driver => URX_SOURCE_DRIVER,
         Source::Stat => URX_SOURCE_STAT,
+        Source::SideFile => URX_SOURCE_SIDEFILE,
     }
 }

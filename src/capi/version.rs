@@ -134,6 +134,7 @@ pub extern "C" fn urx_source_str(source: u32) -> *const c_char {
         URX_SOURCE_IDENTIFY => c"NVMe Identify",
         URX_SOURCE_DRIVER => c"driver",
         URX_SOURCE_STAT => c"stat",
+        URX_SOURCE_SIDEFILE => c"side file",
         _ => UNKNOWN,
     })
 }

@@ -65,6 +65,15 @@ pub(crate) fn run(
     }
 }
 
+/// Makes durable what was completed.
+pub(crate) fn flush(device: &Device<'_>) -> Result<()> {
+    let nothing = Extent { blocks: 0, interleaved: false };
+    match run(device, &mut Request::FLUSH.clone(), &nothing, 0).res {
+        0.. => Ok(()),
+        errno => Err(Error::Os(-errno)),
+    }
+}
+
 /// How the bytes of a request lie, and how the namespace wants them.
 struct Shape {
     /// Data bytes of a block in the caller's memory, and on their way.

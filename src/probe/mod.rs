@@ -50,6 +50,8 @@ pub enum Source {
     Driver,
     /// `fstat` or `statx`.
     Stat,
+    /// The header of a side file.
+    SideFile,
 }
 
 /// A fact and who told it.
@@ -136,6 +138,39 @@ pub struct Facts {
     pub limits: Known<Limits>,
     /// Zones.
     pub zones: Known<Zones>,
+}
+
+impl Facts {
+    /// Refuses a target for which a side file cannot keep the metadata.
+    pub(crate) fn check_bare(&self) -> Result<()> {
+        let no = |why| Err(Error::Unsupported(why));
+        match self.kind {
+            Kind::NvmeChar => return no(c"target: a side file needs a file or block device"),
+            Kind::Zonefs => return no(c"target: a side file cannot follow zones"),
+            _ if self.zones.value.bytes != 0 => {
+                return no(c"target: a side file cannot follow zones");
+            }
+            Kind::File | Kind::Block | Kind::NvmeBlock => {}
+        }
+        let layout = &self.layout;
+        let has_metadata = layout.format.value.is_some_and(|format| format.meta_size() != 0);
+        match has_metadata || layout.attribute.is_some() || layout.hidden {
+            true => no(c"target: has metadata of its own, or may have"),
+            false => Ok(()),
+        }
+    }
+
+    /// With the format that a side file gives to whole blocks.
+    pub(crate) fn with_side_file(mut self, format: Format, bytes: u64) -> Self {
+        self.layout = Layout {
+            format: Known::by(Source::SideFile, Some(format)),
+            type_source: Source::SideFile,
+            attribute: None,
+            hidden: false,
+        };
+        self.bytes.value = bytes;
+        self
+    }
 }
 
 const NOT_A_TARGET: Error =

@@ -1,6 +1,8 @@
 //! The door to the kernel: every system call that the standard library does not wrap.
 #![allow(unsafe_code, reason = "system calls")]
 
+pub(crate) mod file;
+
 use std::fs::File;
 use std::io;
 use std::mem::zeroed;
@@ -52,13 +54,7 @@ pub(crate) fn on_zonefs(fd: BorrowedFd<'_>) -> bool {
 
 /// What direct I/O asks of buffer addresses, where the kernel says so (statx, 6.1).
 pub(crate) fn direct_io_align(fd: BorrowedFd<'_>) -> Option<u32> {
-    // SAFETY: statx is plain data for which all zeros are a value.
-    let mut stat: libc::statx = unsafe { zeroed() };
-    let (flags, mask) = (libc::AT_EMPTY_PATH, libc::STATX_DIOALIGN);
-    // SAFETY: the path is an empty C string, the struct the kernel's to fill.
-    let ret = unsafe { libc::statx(fd.as_raw_fd(), c"".as_ptr(), flags, mask, &mut stat) };
-    let told = ret == 0 && stat.stx_mask & mask != 0 && stat.stx_dio_mem_align != 0;
-    told.then_some(stat.stx_dio_mem_align)
+    file::direct_told(fd).map(|direct| direct.memory)
 }
 
 /// Runs what may change `errno` and leaves it as it was.
