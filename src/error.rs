@@ -17,8 +17,8 @@ pub enum Error {
     Newer(&'static CStr),
     /// A check of the protection information failed (`EILSEQ`).
     Check,
-    /// A side file that cannot serve, with an errno of its own.
-    Side(i32, &'static CStr),
+    /// Anything else that has an errno of its own.
+    Because(i32, &'static CStr),
     /// What the kernel answered.
     Os(i32),
 }
@@ -35,7 +35,7 @@ impl Error {
             Error::Unsupported(_) => libc::EOPNOTSUPP,
             Error::Newer(_) => libc::E2BIG,
             Error::Check => libc::EILSEQ,
-            Error::Side(errno, _) | Error::Os(errno) => errno,
+            Error::Because(errno, _) | Error::Os(errno) => errno,
         }
     }
 
@@ -43,7 +43,7 @@ impl Error {
     pub const fn why(self) -> &'static CStr {
         match self {
             Error::Invalid(why) | Error::Range(why) => why,
-            Error::Unsupported(why) | Error::Newer(why) | Error::Side(_, why) => why,
+            Error::Unsupported(why) | Error::Newer(why) | Error::Because(_, why) => why,
             Error::Check => c"a check of the protection information failed",
             Error::Os(_) => c"the kernel refused it: the errno is its answer",
         }
@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(Error::Unsupported(c"x").errno(), 95);
         assert_eq!(Error::Newer(c"x").errno(), 7);
         assert_eq!(Error::Check.errno(), 84);
-        assert_eq!(Error::Side(16, c"x").errno(), 16);
+        assert_eq!(Error::Because(16, c"x").errno(), 16);
         assert_eq!(Error::Os(5).errno(), 5);
         assert_eq!(Error::Invalid(c"a sentence").to_string(), "a sentence");
     }

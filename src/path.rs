@@ -98,7 +98,12 @@ impl Offer<'_> {
             true => 1,
             false => facts.limits.value.data_align,
         };
-        request.check(self.format()?, facts.bytes.value, align, zone)
+        let extent = request.check(self.format()?, facts.bytes.value, align, zone)?;
+        if request.op == Op::Append && request.length > facts.limits.value.max_append.into() {
+            let why = c"length: more than one append takes (max_append)";
+            return Err(Error::Because(libc::E2BIG, why));
+        }
+        Ok(extent)
     }
 
     /// The best of these paths that can carry a request that was checked.
@@ -328,5 +333,183 @@ fn software_carries(request: &Request) -> Verdict {
     match request.flags.contains(Flags::PRACT) {
         true => no(c"PRACT asks a device for its protection information, not a side file"),
         false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::{Guard, PiType, Protection, Tags};
+    use crate::memory::Lent;
+    use crate::probe::{Known, Layout, Limits};
+    use crate::sys::nvme::Via;
+
+    const ALL: u32 = u32::MAX;
+    const PLAIN: Ring = Ring { flags: 0, features: ALL };
+    const LARGE: Ring = Ring { flags: SETUP_SQE128 | SETUP_CQE32, features: ALL };
+    const MIXED: Ring = Ring { flags: SETUP_SQE_MIXED | SETUP_CQE_MIXED, features: ALL };
+    const POLLED: Ring = Ring { flags: SETUP_IOPOLL | LARGE.flags, features: ALL };
+    const OLD: Ring = Ring { flags: 0, features: 0x7ff };
+    const ROOT: Access = Access {
+        char_fd: Some(9),
+        char_read: true,
+        char_write: true,
+        read: Some(Via::Io64),
+        write: Some(Via::Io64),
+        vectors: true,
+        ..Access::NONE
+    };
+    const MODE: Mode = Mode { direct: true, writable: true };
+
+    fn facts() -> Facts {
+        let (guard, pi_type) = (Guard::T10Dif, PiType::Type1);
+        let p = Protection { guard, pi_type, offset: 0, storage_bits: 0 };
+        let format = Format::new(4096, 8, false, Some(p)).unwrap();
+        Facts {
+            kind: Kind::NvmeBlock,
+            nsid: Known { value: 1, ..Known::default() },
+            bytes: Known { value: 1 << 30, ..Known::default() },
+            start: Known::default(),
+            layout: Layout {
+                format: Known { value: Some(format), ..Known::default() },
+                type_source: crate::probe::Source::None,
+                attribute: Some(format),
+                hidden: false,
+            },
+            limits: Known {
+                value: Limits {
+                    data_align: 4,
+                    max_command: 512 << 10,
+                    segments: 128,
+                    max_append: 0,
+                },
+                ..Known::default()
+            },
+            zones: Known::default(),
+        }
+    }
+
+    fn read(blocks: usize) -> Request {
+        Request {
+            op: Op::Read,
+            flags: Flags::empty(),
+            offset: 0,
+            length: blocks as u64 * 4096,
+            data: Lent::nowhere(1 << 20, blocks * 4096),
+            meta: Lent::nowhere(1 << 16, blocks * 8),
+            buffer: None,
+            tags: Tags { checks: Checks::GUARD, ..Tags::NONE },
+        }
+    }
+
+    /// The path taken, 0 for none.
+    fn taken(facts: &Facts, mode: Mode, access: &Access, ring: &Ring, request: &Request) -> u32 {
+        let offer = Offer { facts, mode, access, has_store: false };
+        let extent = offer.check(request).unwrap();
+        offer.choose(ring, Paths::all(), request, &extent).map_or(0, |path| path.bits())
+    }
+
+    #[test]
+    fn the_best_path_of_each_ring() {
+        let of = |access, ring: &Ring| taken(&facts(), MODE, access, ring, &read(1));
+        for (ring, as_root, as_nobody) in [
+            (PLAIN, 1, 1),
+            (LARGE, 1, 1),
+            (MIXED, 1, 1),
+            (POLLED, 2, 0),
+            (OLD, 4, 0),
+            (Ring { features: 0xffff, ..LARGE }, 2, 0),
+            (Ring { features: 0xffff, ..MIXED }, 2, 0),
+            (Ring { flags: SETUP_SQE128, features: 0xffff }, 4, 0),
+            (Ring { flags: SETUP_CQE32, features: 0xffff }, 4, 0),
+            (Ring { flags: SETUP_IOPOLL, features: ALL }, 0, 0),
+        ] {
+            assert_eq!(
+                (of(&ROOT, &ring), of(&Access::NONE, &ring)),
+                (as_root, as_nobody),
+                "{ring:x?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_request_asks_for_may_need_another_path() {
+        let with = |change: fn(&mut Request)| {
+            let mut request = read(1);
+            change(&mut request);
+            taken(&facts(), MODE, &ROOT, &LARGE, &request)
+        };
+        assert_eq!(with(|_| ()), 1);
+        assert_eq!(with(|r| r.op = Op::Write), 1);
+        assert_eq!(with(|r| r.tags.app_ignore = 1), 1, "not compared");
+        let app = |r: &mut Request| {
+            r.tags = Tags { checks: Checks::APP, app_ignore: 1, ..Tags::NONE };
+        };
+        assert_eq!(with(app), 2);
+        assert_eq!(with(|r| r.op = Op::Compare), 2);
+        assert_eq!(with(|r| r.flags = Flags::FUA), 2);
+        let compare_linked = |r: &mut Request| (r.op, r.flags) = (Op::Compare, Flags::LINKED);
+        assert_eq!(with(compare_linked), 4);
+        let pract = |r: &mut Request| (r.flags, r.meta) = (Flags::PRACT, Lent::NONE);
+        assert_eq!(with(pract), 2);
+    }
+
+    #[test]
+    fn passthrough_is_bounded() {
+        let of = |request: &Request| {
+            let attribute = Ring { features: 0xffff, ..LARGE };
+            taken(&facts(), MODE, &ROOT, &attribute, request)
+        };
+        assert_eq!(of(&read(128)), 2);
+        assert_eq!(of(&read(129)), 4, "longer than a command");
+        let unaligned = Request { data: Lent::nowhere((1 << 20) + 4, 128 * 4096), ..read(128) };
+        assert_eq!(of(&unaligned), 4, "one piece more than a command takes");
+        let tags = |reference| Tags { checks: Checks::REF, reference, ..Tags::NONE };
+        let write = |reference| Request { op: Op::Write, tags: tags(reference), ..read(1) };
+        assert_eq!(of(&write(0)), 2);
+        assert_eq!(of(&write(7)), 4, "has to be remapped");
+        assert_eq!(of(&Request { tags: tags(7), ..read(1) }), 2, "can be, afterwards");
+    }
+
+    #[test]
+    fn nothing_is_checked_less_than_asked() {
+        let mut facts = facts();
+        let opaque = Format::new(4096, 8, false, None).unwrap();
+        facts.layout.attribute = Some(opaque);
+        assert_eq!(taken(&facts, MODE, &Access::NONE, &PLAIN, &read(1)), 0);
+        let unchecked = Request { tags: Tags::NONE, ..read(1) };
+        assert_eq!(taken(&facts, MODE, &Access::NONE, &PLAIN, &unchecked), 1);
+        facts.layout.hidden = true;
+        let offer = Offer { facts: &facts, mode: MODE, access: &ROOT, has_store: false };
+        assert_eq!(offer.check(&unchecked).unwrap_err().errno(), libc::EOPNOTSUPP);
+    }
+
+    #[test]
+    fn unprivileged_on_old_kernels_only_the_simplest_ioctl_is_left() {
+        let submit =
+            Access { read: Some(Via::SubmitIo), write: Some(Via::SubmitIo), ..Access::NONE };
+        let of = |request: &Request| taken(&facts(), MODE, &submit, &OLD, request);
+        assert_eq!(of(&read(1)), 4);
+        let flush =
+            Request { op: Op::Flush, length: 0, data: Lent::NONE, meta: Lent::NONE, ..read(1) };
+        assert_eq!(of(&flush), 0);
+        let buffered = Mode { direct: false, writable: false };
+        assert_eq!(taken(&facts(), buffered, &ROOT, &PLAIN, &read(1)), 4);
+    }
+
+    #[test]
+    fn a_side_file_takes_what_files_can() {
+        let mut facts = facts();
+        facts.kind = Kind::File;
+        facts.layout.attribute = None;
+        let offer = Offer { facts: &facts, mode: MODE, access: &Access::NONE, has_store: true };
+        let of = |ring: &Ring, request: &Request| {
+            let extent = offer.check(request).unwrap();
+            offer.choose(ring, Paths::all(), request, &extent).map_or(0, |path| path.bits())
+        };
+        assert_eq!(of(&PLAIN, &read(1000)), 8);
+        assert_eq!(of(&OLD, &Request { op: Op::Write, ..read(1) }), 8);
+        assert_eq!(of(&POLLED, &read(1)), 0);
+        assert_eq!(of(&PLAIN, &Request { op: Op::Compare, ..read(1) }), 0);
     }
 }

@@ -11,7 +11,7 @@ use crate::sys::nvme::{Via, knows_vectors, may_pass, nvme_nsid};
 pub struct Access {
     /// The namespace's character device, if the target itself is none.
     #[allow(dead_code, reason = "keeps char_fd open")]
-    node: Option<File>,
+    pub(crate) node: Option<File>,
     /// Descriptor for commands in SQEs, which only a character device takes.
     pub char_fd: Option<RawFd>,
     /// Commands in SQEs may read.

@@ -5,14 +5,16 @@ mod access;
 mod issue;
 
 use std::io::IoSliceMut;
+use std::iter::once;
 use std::os::fd::BorrowedFd;
 
 pub use access::Access;
 
+use crate::abi::NvmePassthru;
 use crate::command::{Extent, Op, Request, Span, nvme};
 use crate::completion::Outcome;
 use crate::error::{Error, Result};
-use crate::geometry::Format;
+use crate::geometry::{Checks, Format};
 use crate::pi::Pi;
 use crate::probe::Limits;
 use crate::sys::nvme::{Answer, Via};
@@ -33,6 +35,9 @@ pub(crate) struct Device<'a> {
 /// Bytes of the largest piece that is copied.
 const BOUNCE: u64 = 1 << 20;
 
+/// Bytes that surely lie together in memory.
+const PAGE: u64 = 4096;
+
 /// Does a checked request that starts at block `lba` of the namespace. One that takes several commands
 /// ends with the first that fails.
 pub(crate) fn run(
@@ -41,7 +46,10 @@ pub(crate) fn run(
     extent: &Extent,
     lba: u64,
 ) -> Outcome {
-    let shape = Shape::of(&device.format, request, extent, lba);
+    let shape = match Shape::of(&device.format, request, extent, lba) {
+        Ok(shape) => shape,
+        Err(error) => return Outcome::failed(error.errno()),
+    };
     let most = shape.most(device, request);
     let (mut done, mut value) = (0, 0);
     loop {
@@ -80,31 +88,42 @@ struct Shape {
     data: [u64; 2],
     /// Metadata bytes of a block apart from the data, likewise.
     meta: [u64; 2],
-    /// Numbers that the caller's reference tags start with, and the device's, if they differ.
-    remap: Option<(Pi, u128, u128)>,
+    remap: Option<Remap>,
+}
+
+/// The caller's reference tags differ from the device's.
+struct Remap {
+    /// Where tuples lie in the caller's memory, and on their way.
+    pi: [Pi; 2],
+    /// Numbers that the caller's tags start with, and the device's.
+    first: [u128; 2],
 }
 
 const CALLER: usize = 0;
 const WIRE: usize = 1;
 
 impl Shape {
-    fn of(format: &Format, request: &Request, extent: &Extent, lba: u64) -> Self {
+    fn of(format: &Format, request: &Request, extent: &Extent, lba: u64) -> Result<Self> {
         let (interval, meta) = (u64::from(format.interval()), u64::from(format.meta_size()));
-        let shape = |data, meta, remap| Shape { data, meta, remap };
         if !request.op.has_data() {
-            return shape([0; 2], [0; 2], None);
+            return Ok(Shape { data: [0; 2], meta: [0; 2], remap: None });
         }
-        if request.meta.segments().bytes == 0 && !extent.interleaved {
-            return shape([interval; 2], [0; 2], None); // none, or PRACT
-        }
-        let to = request.device_reference(format, lba);
-        let needed = request.needs_remap(format, lba).then(|| Pi::new(format).ok()).flatten();
-        let remap = needed.map(|pi| (pi, request.tags.reference, to));
-        match (format.interleaved(), extent.interleaved) {
-            (false, _) => shape([interval; 2], [meta; 2], remap),
-            (true, true) => shape([interval + meta; 2], [0; 2], remap),
-            (true, false) => shape([interval, interval + meta], [meta, 0], remap),
-        }
+        let bare = request.meta.segments().bytes == 0 && !extent.interleaved;
+        let (data, meta) = match (format.interleaved(), extent.interleaved) {
+            _ if bare => ([interval; 2], [0; 2]), // there is none, or the device makes it
+            (false, _) => ([interval; 2], [meta; 2]),
+            (true, true) => ([interval + meta; 2], [0; 2]),
+            (true, false) => ([interval, interval + meta], [meta, 0]),
+        };
+        let remap = match request.needs_remap(format, lba) && !bare {
+            true => {
+                let callers = if extent.interleaved { *format } else { format.apart() };
+                let first = [request.tags.reference, request.device_reference(format, lba)];
+                Some(Remap { pi: [Pi::new(&callers)?, Pi::new(format)?], first })
+            }
+            false => None,
+        };
+        Ok(Shape { data, meta, remap })
     }
 
     /// Data is put together from two buffers, or taken apart.
@@ -120,10 +139,11 @@ impl Shape {
             return most; // never cut
         }
         // A buffer may begin and end inside a page.
-        let pieces = device.limits.pieces().saturating_sub(1).max(1) * 4096;
+        let pieces = device.limits.pieces().saturating_sub(1).max(1) * PAGE;
         most.min(pieces / wire).min(BOUNCE / wire).max(1)
     }
 
+    /// One command of it, `done` blocks after the first.
     fn part(
         &self,
         device: &Device<'_>,
@@ -132,81 +152,82 @@ impl Shape {
         done: u64,
     ) -> Result<Answer> {
         let blocks = u64::from(span.blocks);
-        let reference = request.device_reference(&device.format, span.lba.wrapping_sub(done));
-        let reference = match device.format.checks().contains(crate::geometry::Checks::REF) {
-            true => reference.wrapping_add(done.into()),
-            false => reference,
-        };
+        let counts = device.format.checks().contains(Checks::REF);
+        let first = request.device_reference(&device.format, span.lba - done);
+        let reference = first.wrapping_add(if counts { done.into() } else { 0 });
         let command = nvme(request, span, &device.format, reference);
         let reads = request.op == Op::Read;
-        let [data_at, meta_at] = [done * self.data[CALLER], done * self.meta[CALLER]];
-        let [data_len, meta_len] = [blocks * self.data[CALLER], blocks * self.meta[CALLER]];
-        let remap = |reverse: bool, segments: &mut dyn Iterator<Item = &mut [u8]>| {
-            let Some((pi, from, to)) = &self.remap else {
-                return Ok(());
-            };
-            let (from, to) = (from.wrapping_add(done.into()), to.wrapping_add(done.into()));
-            let (from, to) = if reverse { (to, from) } else { (from, to) };
-            pi.remap_scattered(from, to, blocks, segments)
-        };
-        // Other than the caller's own memory: in another shape, in one piece, or not to be changed.
-        let mut data = request.data.window(data_at, data_len);
-        let mut meta = request.meta.window(meta_at, meta_len);
+        let mut data = request.data.window(done * self.data[CALLER], blocks * self.data[CALLER]);
+        let mut meta = request.meta.window(done * self.meta[CALLER], blocks * self.meta[CALLER]);
         let meta: &mut [u8] = meta.first_mut().map_or(&mut [], |one| &mut one[..]);
-        let interleaved = self.data[WIRE] > u64::from(device.format.interval());
-        let scattered = data.len() > 1
-            && !(device.vectors
-                && device.via == Via::Io64
-                && data.len() as u64 <= device.limits.pieces() / 2
-                && data.iter().map(|piece| piece.len() as u64 / 4096 + 2).sum::<u64>()
-                    <= device.limits.pieces());
-        let changes = self.remap.is_some() && !reads;
-        if !self.reshapes() && !scattered && !changes {
-            let answer = issue(device, &command, &mut data, meta, self.wire(blocks))?;
-            if reads && answer.0 == 0 {
-                match interleaved {
-                    true => remap(true, &mut data.iter_mut().map(|piece| &mut piece[..]))?,
-                    false => remap(true, &mut std::iter::once(meta))?,
-                }
-            }
-            return Ok(answer);
-        }
-        let (wire_data, wire_meta) = self.wire(blocks);
-        let mut copy = vec![0u8; wire_data];
-        let mut meta_copy = vec![0u8; if changes { wire_meta } else { 0 }];
-        let per = [self.data[CALLER] as usize, self.data[WIRE] as usize];
-        if !reads {
-            gather(&data, per[CALLER], &mut copy, per[WIRE])?;
-            if self.reshapes() {
-                interleave(meta, per[WIRE] - per[CALLER], &mut copy, per)?;
-            }
-            if changes && !interleaved {
-                meta_copy.copy_from_slice(meta);
-                remap(false, &mut std::iter::once(&mut meta_copy[..]))?;
-            }
-            if changes && interleaved {
-                remap(false, &mut std::iter::once(&mut copy[..]))?;
-            }
-        }
-        let apart: &mut [u8] = match (self.reshapes(), changes && !interleaved) {
-            (true, _) => &mut [],
-            (false, true) => &mut meta_copy,
-            (false, false) => &mut *meta,
+        let as_it_is = !self.reshapes() && device.takes(&data);
+        let answer = match as_it_is && (reads || self.remap.is_none()) {
+            true => issue(device, &command, &mut data, meta, self.wire(blocks))?,
+            false => self.copied(device, &command, reads, done, blocks, &mut data, meta)?,
         };
-        let mut one = [IoSliceMut::new(&mut copy)];
-        let answer = issue(device, &command, &mut one, apart, (wire_data, wire_meta))?;
         if reads && answer.0 == 0 {
-            if interleaved {
-                remap(true, &mut std::iter::once(&mut copy[..]))?;
-            } else {
-                remap(true, &mut std::iter::once(&mut *meta))?;
-            }
-            if self.reshapes() {
-                separate(&copy, per, meta)?;
-            }
-            scatter(&copy, per, &mut data)?;
+            self.remap(CALLER, done, blocks, &mut data, meta)?;
         }
         Ok(answer)
+    }
+
+    /// With copies of the buffers, as the namespace wants them.
+    #[allow(clippy::too_many_arguments, reason = "one call, the parts of one command")]
+    fn copied(
+        &self,
+        device: &Device<'_>,
+        command: &NvmePassthru,
+        reads: bool,
+        done: u64,
+        blocks: u64,
+        data: &mut [IoSliceMut<'_>],
+        meta: &mut [u8],
+    ) -> Result<Answer> {
+        let wire = self.wire(blocks);
+        let (mut data_copy, mut meta_copy) = (vec![0; wire.0], vec![0; wire.1]);
+        let per = [self.data[CALLER] as usize, self.data[WIRE] as usize];
+        if !reads {
+            gather(data, per, &mut data_copy)?;
+            match self.reshapes() {
+                true => interleave(meta, per, &mut data_copy)?,
+                false => meta_copy.copy_from_slice(meta),
+            }
+            let mut one = [IoSliceMut::new(&mut data_copy)];
+            self.remap(WIRE, done, blocks, &mut one, &mut meta_copy)?;
+        }
+        let mut one = [IoSliceMut::new(&mut data_copy)];
+        let answer = issue(device, command, &mut one, &mut meta_copy, wire)?;
+        if reads && answer.0 == 0 {
+            scatter(&data_copy, per, data)?;
+            match self.reshapes() {
+                true => separate(&data_copy, per, meta)?,
+                false => meta.copy_from_slice(&meta_copy),
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Makes the reference tags in some memory those of its `side`, as it lies there.
+    fn remap(
+        &self,
+        side: usize,
+        done: u64,
+        blocks: u64,
+        data: &mut [IoSliceMut<'_>],
+        meta: &mut [u8],
+    ) -> Result<()> {
+        let Some(Remap { pi, first }) = &self.remap else {
+            return Ok(());
+        };
+        let [caller, device] = first.map(|first| first.wrapping_add(done.into()));
+        let (pi, from, to) = match side {
+            CALLER => (&pi[CALLER], device, caller),
+            _ => (&pi[WIRE], caller, device),
+        };
+        match pi.interleaved() {
+            true => pi.remap_scattered(from, to, blocks, data.iter_mut().map(|p| &mut p[..])),
+            false => pi.remap_scattered(from, to, blocks, once(meta)),
+        }
     }
 
     /// Bytes of data and of metadata that so many blocks take on their way.
@@ -215,14 +236,24 @@ impl Shape {
     }
 }
 
+impl Device<'_> {
+    /// Whether one command takes data that lies so.
+    fn takes(&self, data: &[IoSliceMut<'_>]) -> bool {
+        // Each piece may touch one page more than it has, at either end.
+        let pages = data.iter().map(|piece| piece.len() as u64 / PAGE + 2).sum::<u64>();
+        let vectors = self.vectors && self.via == Via::Io64 && pages <= self.limits.pieces();
+        data.len() <= 1 || vectors
+    }
+}
+
 const SHORT: Error = Error::Invalid(c"data: shorter than the request says");
 
-/// Copies pieces of `from` bytes a block to the beginning of each `to` bytes.
-fn gather(pieces: &[IoSliceMut<'_>], from: usize, copy: &mut [u8], to: usize) -> Result<()> {
+/// Copies the caller's bytes of each block to where it begins on its way.
+fn gather(pieces: &[IoSliceMut<'_>], per: [usize; 2], copy: &mut [u8]) -> Result<()> {
     let mut bytes = pieces.iter().map(|piece| &piece[..]);
     let mut head: &[u8] = &[];
-    for block in copy.chunks_exact_mut(to) {
-        let (mut room, _) = block.split_at_mut_checked(from).ok_or(SHORT)?;
+    for block in copy.chunks_exact_mut(per[WIRE]) {
+        let (mut room, _) = block.split_at_mut_checked(per[CALLER]).ok_or(SHORT)?;
         while !room.is_empty() {
             if head.is_empty() {
                 head = bytes.next().ok_or(SHORT)?;
@@ -260,7 +291,8 @@ fn scatter(copy: &[u8], per: [usize; 2], pieces: &mut [IoSliceMut<'_>]) -> Resul
 }
 
 /// Puts metadata behind the data of each block.
-fn interleave(meta: &[u8], size: usize, copy: &mut [u8], per: [usize; 2]) -> Result<()> {
+fn interleave(meta: &[u8], per: [usize; 2], copy: &mut [u8]) -> Result<()> {
+    let size = per[WIRE] - per[CALLER];
     for (block, meta) in copy.chunks_exact_mut(per[WIRE]).zip(meta.chunks_exact(size)) {
         block.get_mut(per[CALLER]..).ok_or(SHORT)?.copy_from_slice(meta);
     }

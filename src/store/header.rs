@@ -12,10 +12,10 @@ const VERSION: u32 = 1;
 /// Where the checksum of all before it lies, in every version.
 const SUM: usize = SIZE - 8;
 
-const FOREIGN: Error = Error::Side(libc::EMEDIUMTYPE, c"side file: this is none");
-const DAMAGED: Error = Error::Side(libc::EBADMSG, c"side file: its header is damaged");
+const FOREIGN: Error = Error::Because(libc::EMEDIUMTYPE, c"side file: this is none");
+const DAMAGED: Error = Error::Because(libc::EBADMSG, c"side file: its header is damaged");
 const NEWER: Error =
-    Error::Side(libc::EPROTONOSUPPORT, c"side file: of a newer version than this library knows");
+    Error::Because(libc::EPROTONOSUPPORT, c"side file: of a newer version than this library knows");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {

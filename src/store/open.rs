@@ -11,15 +11,15 @@ use crate::error::{Error, Result};
 use crate::geometry::Format;
 use crate::sys::file::{self, Space};
 
-const NO_FILE: Error = Error::Side(libc::EMEDIUMTYPE, c"side file: not a regular file");
+const NO_FILE: Error = Error::Because(libc::EMEDIUMTYPE, c"side file: not a regular file");
 const SAME: Error = Error::Invalid(c"side_path: the data file itself");
-const IN_USE: Error = Error::Side(libc::EBUSY, c"side file: another target uses it");
-const SHORT: Error = Error::Side(libc::ENODATA, c"side file: shorter than its blocks need");
+const IN_USE: Error = Error::Because(libc::EBUSY, c"side file: another target uses it");
+const SHORT: Error = Error::Because(libc::ENODATA, c"side file: shorter than its blocks need");
 const NO_FORMAT: Error = Error::Invalid(c"side_format: needed to make a side file");
-const OTHER: Error = Error::Side(libc::EEXIST, c"side file: its format is not side_format");
-const FOREIGN: Error = Error::Side(libc::EMEDIUMTYPE, c"side file: this is none");
-const GREW: Error = Error::Side(libc::ESTALE, c"side file: the data is longer than it was");
-const SHRANK: Error = Error::Side(libc::ESTALE, c"side file: the data is shorter than it was");
+const OTHER: Error = Error::Because(libc::EEXIST, c"side file: its format is not side_format");
+const FOREIGN: Error = Error::Because(libc::EMEDIUMTYPE, c"side file: this is none");
+const GREW: Error = Error::Because(libc::ESTALE, c"side file: the data is longer than it was");
+const SHRANK: Error = Error::Because(libc::ESTALE, c"side file: the data is shorter than it was");
 
 /// Which side file is wanted.
 #[derive(Debug, Clone, Copy)]
