@@ -471,6 +471,23 @@ fn abandoned_requests_take_no_slots() {
     assert_eq!(descriptors(), before, "descriptors were kept");
 }
 
+/// In a process that would have room for more.
+#[test]
+fn abandoned_requests_keep_few_descriptors() {
+    if !alone("abandoned_requests_keep_few_descriptors", "ulimit -n 1024;") {
+        return;
+    }
+    let before = descriptors();
+    for max_slots in [0, 1] {
+        let workers = workers(1, max_slots);
+        for _ in 0..200 {
+            drop(workers.arm(gives(1)).expect("a slot"));
+        }
+        let gate = 2;
+        assert_eq!(descriptors(), before + gate + 2 * 64);
+    }
+}
+
 #[test]
 fn no_slot_is_free_beyond_the_limit() {
     let mut ring = plain();
