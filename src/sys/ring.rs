@@ -1,4 +1,5 @@
-//! A ring for tests. What its operations read and write lives as long as the process.
+//! For tests: a ring, whose operations read and write what lives as long as the process; a forked child;
+//! a limit.
 
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::AtomicU8;
@@ -94,4 +95,31 @@ impl Ring {
             }
         }
     }
+}
+
+/// Runs `body` in a forked child, for ten seconds at most. Whether it returned.
+pub(crate) fn in_forked_child(body: impl FnOnce()) -> bool {
+    // SAFETY: the tests that use it have no other thread which holds a lock that `body` takes.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: both take a number; neither returns into the test's frames.
+        unsafe {
+            libc::alarm(10);
+            body();
+            libc::_exit(0)
+        }
+    }
+    let mut status = 0;
+    // SAFETY: the kernel writes one int.
+    let waited = unsafe { libc::waitpid(child, &mut status, 0) };
+    waited == child && libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
+}
+
+/// Leaves the process no more address space than so much.
+pub(crate) fn limit_address_space(more: u64) {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("proc");
+    let pages: u64 = statm.split(' ').next().and_then(|size| size.parse().ok()).expect("pages");
+    let limit = libc::rlimit { rlim_cur: pages * 4096 + more, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the kernel reads the struct.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
 }

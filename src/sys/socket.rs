@@ -7,6 +7,15 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use crate::error::Result;
 
+/// Sends all of a few bytes, or nothing; without waiting, and without SIGPIPE.
+pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<()> {
+    let (place, len) = (bytes.as_ptr().cast(), bytes.len());
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    // SAFETY: the kernel reads `len` bytes of `bytes`.
+    let sent = unsafe { libc::send(socket.as_raw_fd(), place, len, flags) };
+    if sent < 0 { Err(io::Error::last_os_error().into()) } else { Ok(()) }
+}
+
 /// `SIOCOUTQ`: memory taken by what was sent and is not consumed yet, plus one at times.
 pub(crate) fn unconsumed(socket: BorrowedFd<'_>) -> Result<i32> {
     let mut memory = 0;
@@ -16,7 +25,7 @@ pub(crate) fn unconsumed(socket: BorrowedFd<'_>) -> Result<i32> {
 }
 
 /// Bytes that wait to be received, as far as `room` goes. (`SIOCINQ` counts the bytes of a message that were
-/// received already: 6.17, 6.18.15.)
+/// received already: 6.18.15.)
 pub(crate) fn unread(socket: BorrowedFd<'_>, room: &mut [u8]) -> Result<usize> {
     receive(socket, room, libc::MSG_PEEK)
 }

@@ -57,8 +57,8 @@ impl<T: Send + 'static> Workers<T> {
         Workers { pool: Arc::new(Pool::new(max_workers, max_slots, panicked)) }
     }
 
-    /// Reserves a slot. Its job starts when a RECV from the request's descriptor is issued. `EAGAIN`: no
-    /// slot is free, or none can be made until others are.
+    /// Reserves a slot. Its job starts when a RECV from the request's descriptor is issued. `EAGAIN`: none
+    /// is free before another request is finished. `ENOMEM`: there is no thread, and none can be started.
     pub(crate) fn arm(&self, job: Job<T>) -> Result<Request<T>> {
         let slot = self.pool.reserve()?;
         let descriptor = slot.arm(job);

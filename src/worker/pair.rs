@@ -4,7 +4,6 @@
 //! request, and frees it, which the sender's end shows. The second byte completes the RECV; the end of the
 //! stream in its place makes it short, which breaks a link.
 
-use std::io::Write;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -35,7 +34,7 @@ impl Pair {
         let (application, worker) = UnixStream::pair()?;
         PAIRS.fetch_add(1, Relaxed);
         let pair = Pair { application, worker, gate: Arc::clone(gate) };
-        (&pair.worker).write_all(&[0])?;
+        socket::send(pair.worker.as_fd(), &[0])?;
         gate.watch(pair.worker.as_fd(), index)?;
         Ok(pair)
     }
@@ -59,7 +58,7 @@ impl Pair {
     /// Completes the RECV. The first byte of the next one is part of the same message: the kernel frees a
     /// message as a whole, so that the end of this request is not reported, only the issue of the next.
     pub(super) fn complete(&self) -> bool {
-        matches!((&self.worker).write(&[0, 0]), Ok(2))
+        socket::send(self.worker.as_fd(), &[0, 0]).is_ok()
     }
 
     /// Completes the RECV short. The pair is of no use any more.
@@ -79,7 +78,7 @@ impl Pair {
             // Cancelled before its second byte came.
             Ok(2) => socket::take_byte(self.application.as_fd()),
             // Cancelled between issue and start.
-            Ok(0) => matches!((&self.worker).write(&[0]), Ok(1)),
+            Ok(0) => socket::send(self.worker.as_fd(), &[0]).is_ok(),
             _ => false,
         }
     }

@@ -135,7 +135,8 @@ impl<T: Send + 'static> Pool<T> {
                 Ok(thread) => state.threads.push(thread),
                 Err(error) if state.threads.is_empty() => {
                     state.primed.push(slot);
-                    return Err(error);
+                    // EAGAIN would be a promise that ends when a request does.
+                    return Err(if error == NONE_FREE { Error::Os(libc::ENOMEM) } else { error });
                 }
                 // Those that exist do the work, later.
                 Err(_) => (),

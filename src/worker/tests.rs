@@ -14,7 +14,7 @@ use io_uring::squeue::Flags;
 
 use super::*;
 use crate::error::Error;
-use crate::sys::ring::{Ring, Setup};
+use crate::sys::ring::{Ring, Setup, in_forked_child, limit_address_space};
 
 const SETUPS: [Setup; 3] = [Setup::Plain, Setup::SqPoll, Setup::DeferTaskrun];
 const PLAIN: Flags = Flags::empty();
@@ -147,14 +147,20 @@ fn nothing_starts_before_its_request_is_issued() {
 fn a_failure_breaks_a_soft_link_and_success_does_not() {
     for mut ring in rings() {
         let workers = workers(0, 0);
-        for (job, next) in [(gives(1), 0), (fails(2), -libc::ECANCELED), (gives(3), 0)] {
+        let broken = -libc::ECANCELED;
+        for (job, link, good, next) in [
+            (gives(1), Flags::IO_LINK, true, 0),
+            (fails(2), Flags::IO_LINK, false, broken),
+            (gives(3), Flags::IO_LINK | Flags::ASYNC, true, 0),
+            (fails(4), Flags::IO_LINK | Flags::ASYNC, false, broken),
+            (fails(5), Flags::IO_HARDLINK, false, 0),
+        ] {
             let request = workers.arm(job).expect("a slot");
-            push(&mut ring, &request, 1, Flags::IO_LINK);
+            push(&mut ring, &request, 1, link);
             ring.push_nop(2, PLAIN);
             ring.submit();
             let results = reap(&mut ring, 2);
-            assert_eq!(results[&2], next);
-            assert_eq!(results[&1] == 2, next == 0, "{results:?}");
+            assert_eq!((results[&1] == 2, results[&2]), (good, next), "{link:?} {results:?}");
             assert!(request.finish().is_some());
         }
     }
@@ -363,6 +369,7 @@ fn closing_waits_for_jobs_and_withdraws_the_rest() {
         held.end_later();
         workers.close();
         assert!(start.elapsed() >= MOMENT, "did not wait");
+        assert_eq!(Arc::strong_count(&ran), 1, "a job was kept");
         assert_eq!(workers.arm(gives(1)).err(), Some(Error::Os(libc::ESHUTDOWN)));
         assert_eq!(running.finish(), Some(5));
         let results = reap(&mut ring, 2);
@@ -372,7 +379,6 @@ fn closing_waits_for_jobs_and_withdraws_the_rest() {
         drop(workers);
         assert_eq!(armed.abandon(), None);
         assert!(!ran.load(SeqCst));
-        assert_eq!(Arc::strong_count(&ran), 1, "a job was kept");
     }
 }
 
@@ -402,11 +408,15 @@ fn abandoned_while_it_runs_it_is_waited_for() {
     }
 }
 
-/// Behind a read that never ends, given up there, and issued later all the same.
+/// Behind a read, given up there, and issued later all the same. In a process where a descriptor that was
+/// closed is the next to be made.
 #[test]
 fn an_abandoned_request_in_the_kernel_ends_short() {
+    if !alone("an_abandoned_request_in_the_kernel_ends_short", "") {
+        return;
+    }
     for mut ring in rings() {
-        let (workers, ran) = (workers(0, 1), Arc::default());
+        let (workers, ran) = (workers(1, 2), Arc::default());
         let (reader, mut writer) = pipe().expect("a pipe");
         let request = workers.arm(tells(&ran)).expect("a slot");
         ring.push_read(&reader, 1, Flags::IO_LINK);
@@ -414,14 +424,67 @@ fn an_abandoned_request_in_the_kernel_ends_short() {
         ring.submit();
         sleep(MOMENT);
         assert_eq!(request.abandon(), None);
-        let later = workers.arm(gives(9)).expect("a slot");
+        let later = workers.arm(tells(&ran)).expect("a slot");
         writer.write_all(b"x").expect("written");
         assert!(reap(&mut ring, 2)[&2] < 2);
-        push(&mut ring, &later, 3, PLAIN);
+        sleep(MOMENT);
+        assert!(!ran.load(SeqCst), "another's RECV started it");
+
+        // Issued, but the only worker is busy.
+        let (held, job) = Held::new(5);
+        let busy = workers.arm(job).expect("a slot");
+        push(&mut ring, &busy, 3, PLAIN);
         ring.submit();
+        held.wait_for_start();
+        push(&mut ring, &later, 4, PLAIN);
+        ring.submit();
+        sleep(MOMENT);
+        assert_eq!(later.abandon(), None);
+        assert!(reap(&mut ring, 1)[&4] < 2);
+        held.end();
         assert_eq!(ring.wait(), (3, 2));
-        assert_eq!(later.finish(), Some(9));
+        assert_eq!(busy.finish(), Some(5));
+        reuse(&workers, &mut ring, 20);
         assert!(!ran.load(SeqCst));
+    }
+}
+
+/// Their descriptors stay, as long as there are enough. In a process with 64.
+#[test]
+fn abandoned_requests_take_no_slots() {
+    if !alone("abandoned_requests_take_no_slots", "ulimit -n 64;") {
+        return;
+    }
+    let (mut ring, before) = (plain(), descriptors());
+    for max_slots in [0, 8] {
+        let workers = workers(1, max_slots);
+        for _ in 0..200 {
+            assert_eq!(workers.arm(gives(1)).expect("a slot").abandon(), None);
+        }
+        let gate = 2;
+        assert!(max_slots != 0 || descriptors() <= before + gate + 16, "{}", descriptors());
+        let armed: Vec<_> = (0..8).map(|i| workers.arm(gives(i)).expect("a slot")).collect();
+        assert_eq!(workers.arm(gives(1)).err(), Some(Error::Os(libc::EAGAIN)));
+        drop(armed);
+        reuse(&workers, &mut ring, 3);
+    }
+    assert_eq!(descriptors(), before, "descriptors were kept");
+}
+
+/// In a process that would have room for more.
+#[test]
+fn abandoned_requests_keep_few_descriptors() {
+    if !alone("abandoned_requests_keep_few_descriptors", "ulimit -n 1024;") {
+        return;
+    }
+    let before = descriptors();
+    for max_slots in [0, 1] {
+        let workers = workers(1, max_slots);
+        for _ in 0..200 {
+            drop(workers.arm(gives(1)).expect("a slot"));
+        }
+        let gate = 2;
+        assert_eq!(descriptors(), before + gate + 2 * 64);
     }
 }
 
@@ -508,15 +571,22 @@ fn many_queues_and_threads_at_a_time() {
     }
 }
 
-/// What needs a process of its own runs in a child that has nothing else to do.
-fn alone(test: &str, limits: &str) {
-    let program = std::env::current_exe().expect("a program");
+/// Whether this is a process for one test alone. Else it runs the test in one.
+fn alone(test: &str, limits: &str) -> bool {
+    const HERE: &str = "URX_TEST_ALONE";
+    if std::env::var_os(HERE).is_some() {
+        return true;
+    }
     let name = format!("{}::{test}", module_path!().split_once("::").expect("a crate").1);
-    let command = format!("{limits} exec \"$0\" --exact {name} --include-ignored --nocapture");
-    let output = Command::new("sh").arg("-c").arg(command).arg(program).output().expect("a shell");
+    let command = format!("{limits} exec \"$0\" --exact {name} --nocapture");
+    let program = std::env::current_exe().expect("a program");
+    let mut shell = Command::new("sh");
+    let output = shell.env(HERE, "1").arg("-c").arg(command).arg(program).output();
+    let output = output.expect("a shell");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("1 passed"), "{text}");
+    false
 }
 
 fn descriptors() -> usize {
@@ -530,14 +600,21 @@ fn threads() -> Vec<String> {
     tasks.filter(|status| status.starts_with("Name:\turx-worker\n")).collect()
 }
 
-#[test]
-fn few_descriptors_are_few_slots() {
-    alone("few_descriptors", "ulimit -n 64;");
+/// A thread names itself, and is seen for a moment after it was joined.
+fn expect_threads(wanted: u64) {
+    let start = Instant::now();
+    while threads().len() as u64 != wanted {
+        assert!(start.elapsed().as_secs() < 10, "{} threads", threads().len());
+        sleep(Duration::from_millis(1));
+    }
 }
 
+/// In a process with 64 descriptors.
 #[test]
-#[ignore = "in a process with 64 descriptors"]
-fn few_descriptors() {
+fn few_descriptors_are_few_slots() {
+    if !alone("few_descriptors_are_few_slots", "ulimit -n 64;") {
+        return;
+    }
     let (mut ring, before) = (plain(), descriptors());
     {
         let workers = workers(0, 0);
@@ -585,14 +662,12 @@ fn few_descriptors() {
     assert_eq!(request.finish(), Some(1));
 }
 
+/// In a process whose threads can be counted.
 #[test]
 fn threads_come_on_demand_and_go() {
-    alone("threads_on_demand", "");
-}
-
-#[test]
-#[ignore = "in a process whose threads can be counted"]
-fn threads_on_demand() {
+    if !alone("threads_come_on_demand_and_go", "") {
+        return;
+    }
     let (mut ring, before) = (plain(), descriptors());
     let workers = workers(3, 0);
     assert_eq!((threads().len(), descriptors()), (0, before), "before the first request");
@@ -601,12 +676,7 @@ fn threads_on_demand() {
         let request = workers.arm(gives(wanted)).expect("a slot");
         push(&mut ring, &request, wanted, PLAIN);
         requests.push(request);
-        // A thread names itself.
-        let start = Instant::now();
-        while threads().len() as u64 != wanted {
-            assert!(start.elapsed().as_secs() < 10, "{} threads", threads().len());
-            sleep(Duration::from_millis(1));
-        }
+        expect_threads(wanted);
     }
     ring.submit();
     reap(&mut ring, 5);
@@ -621,5 +691,45 @@ fn threads_on_demand() {
     }
     drop(requests);
     drop(workers);
-    assert_eq!((threads().len(), descriptors()), (0, before), "after the last");
+    assert_eq!(descriptors(), before, "after the last");
+    expect_threads(0);
+}
+
+/// In a process without memory for more threads.
+#[test]
+fn threads_may_be_refused() {
+    if !alone("threads_may_be_refused", "") {
+        return;
+    }
+    let (mut ring, first, second) = (plain(), workers(4, 0), workers(4, 0));
+    // Room for one stack, not for two.
+    limit_address_space(400 << 10);
+    let request = first.arm(gives(1)).expect("a slot");
+    assert_eq!(second.arm(gives(2)).err(), Some(Error::Os(libc::ENOMEM)));
+    let another = first.arm(gives(3)).expect("a slot, and the thread that exists");
+    push(&mut ring, &request, 1, PLAIN);
+    push(&mut ring, &another, 2, PLAIN);
+    ring.submit();
+    reap(&mut ring, 2);
+    assert_eq!((request.finish(), another.finish()), (Some(1), Some(3)));
+    limit_address_space(100 << 20);
+    reuse(&second, &mut ring, 3);
+}
+
+/// In a process of which a copy can be made.
+#[test]
+fn a_forked_child_may_end_as_it_likes() {
+    if !alone("a_forked_child_may_end_as_it_likes", "") {
+        return;
+    }
+    let (mut ring, ran) = (plain(), Arc::default());
+    let workers = workers(1, 2);
+    let waits = workers.arm(tells(&ran)).expect("a slot");
+    reuse(&workers, &mut ring, 3);
+    assert!(in_forked_child(|| workers.close()), "hung");
+    reuse(&workers, &mut ring, 3);
+    push(&mut ring, &waits, 1, PLAIN);
+    ring.submit();
+    assert_eq!(ring.wait(), (1, 2));
+    assert_eq!(waits.finish(), Some(1));
 }
