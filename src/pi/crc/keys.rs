@@ -90,6 +90,7 @@ impl Keys {
 
     /// For a CRC that reads the highest bit of a byte first, from lanes whose bytes were swapped. `poly` is
     /// the polynomial times x^(64 - degree).
+    #[cfg(target_arch = "x86_64")]
     pub(super) const fn forward(poly: u64) -> Self {
         Keys::new(Modulo { poly, reflected: false })
     }

@@ -8,8 +8,9 @@ use std::arch::x86_64::*;
 
 use super::super::cpu::{Kernel, Kernels};
 use super::super::keys::GROUP;
+use super::super::polynomial::{Crc32c, Crc64, Polynomial, T10Dif, padded};
 use super::super::run::{Block, Run};
-use super::{Crc32c, Crc64, Polynomial, T10Dif, ip, padded};
+use super::ip;
 
 pub(in super::super) static KERNELS: Kernels = Kernels {
     name: "vpclmul",
