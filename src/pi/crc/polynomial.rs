@@ -1,10 +1,18 @@
 //! The CRCs as kernels that multiply see them.
 
 use super::keys::Keys;
+#[cfg(target_arch = "x86_64")]
+use super::keys::Wide;
 
 /// A CRC as these kernels see it: one of 64 bits, of which some may be unused.
 pub(super) trait Polynomial {
     const KEYS: &'static Keys;
+    /// If it is reflected.
+    #[cfg(target_arch = "x86_64")]
+    const WIDE: &'static Wide;
+    /// Whether the CPU has an instruction for it.
+    #[cfg(target_arch = "x86_64")]
+    const INSTRUCTION: bool = false;
     /// Whether the bits of each byte must be reversed first, which makes it a reflected CRC.
     const REVERSE: bool = false;
     /// Whether it is not reflected, so that the bytes of a lane must be swapped first.
@@ -22,6 +30,8 @@ pub(super) trait Polynomial {
 pub(super) struct T10Dif;
 impl Polynomial for T10Dif {
     const KEYS: &'static Keys = &Keys::reflected(0x8bb7u16.reverse_bits() as u64);
+    #[cfg(target_arch = "x86_64")]
+    const WIDE: &'static Wide = &Wide::reflected(0x8bb7u16.reverse_bits() as u64);
     const REVERSE: bool = true;
     fn enter(crc: u64) -> u64 {
         (crc as u16).swap_bytes().into()
@@ -39,6 +49,7 @@ pub(super) struct T10DifForward;
 #[cfg(target_arch = "x86_64")]
 impl Polynomial for T10DifForward {
     const KEYS: &'static Keys = &Keys::forward(0x8bb7 << 48);
+    const WIDE: &'static Wide = T10Dif::WIDE;
     const FORWARD: bool = true;
     fn enter(crc: u64) -> u64 {
         T10Dif::enter(crc)
@@ -54,6 +65,10 @@ impl Polynomial for T10DifForward {
 pub(super) struct Crc32c;
 impl Polynomial for Crc32c {
     const KEYS: &'static Keys = &Keys::reflected(0x1edc_6f41u32.reverse_bits() as u64);
+    #[cfg(target_arch = "x86_64")]
+    const WIDE: &'static Wide = &Wide::reflected(0x1edc_6f41u32.reverse_bits() as u64);
+    #[cfg(target_arch = "x86_64")]
+    const INSTRUCTION: bool = true;
     fn enter(crc: u64) -> u64 {
         (!(crc as u32)).into()
     }
@@ -68,6 +83,8 @@ impl Polynomial for Crc32c {
 pub(super) struct Crc64;
 impl Polynomial for Crc64 {
     const KEYS: &'static Keys = &Keys::reflected(0xad93_d235_94c9_3659u64.reverse_bits());
+    #[cfg(target_arch = "x86_64")]
+    const WIDE: &'static Wide = &Wide::reflected(0xad93_d235_94c9_3659u64.reverse_bits());
     const ODD: bool = true;
     fn enter(crc: u64) -> u64 {
         !crc

@@ -2,6 +2,7 @@
 
 mod crc32c;
 mod ip;
+mod matrix;
 mod pclmul;
 mod t10dif;
 mod vpclmul;
