@@ -30,6 +30,7 @@ const ROOMS: &[&str] = &[
     "src/capi/",
     "src/pi/crc/cpu.rs",
     "src/pi/crc/x86/",
+    "src/pi/crc/aarch64/",
 ];
 
 fn sources() -> BTreeMap<PathBuf, String> {

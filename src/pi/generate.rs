@@ -59,9 +59,11 @@ impl Pi {
         let mut maker = Maker::new(self, tags, 0)?;
         let mut bare = Reader::new(bare);
         let (mut data, mut meta) = (Writer::new(data), Writer::new(meta));
+        let mut room = [0; BATCH];
         while maker.block < count {
-            let n = bare.whole(self.interval).min(data.whole(self.interval));
-            match batch(n.min(meta.whole(self.meta_size)), count - maker.block) {
+            let most = batch(count - maker.block);
+            let n = bare.whole(self.interval, most).min(data.whole(self.interval, most));
+            match n.min(meta.whole(self.meta_size, most)) {
                 0 => {
                     let sum = self.copy_block(&mut bare, &mut data)?;
                     maker.scattered(sum, &mut meta)?;
@@ -70,8 +72,7 @@ impl Pi {
                     let from = bare.run(n * self.interval).ok_or(SHORT)?;
                     let to = data.run(n * self.interval).ok_or(SHORT)?;
                     let meta = meta.run(n * self.meta_size).ok_or(SHORT)?;
-                    let mut guards = [0; BATCH];
-                    let guards = guards.get_mut(..n).ok_or(SHORT)?;
+                    let guards = room.get_mut(..n).ok_or(SHORT)?;
                     let (interval, guard) = (self.interval, self.protection.guard);
                     Cpu::get().copy_guards(guard, from, interval, to, interval, interval, guards);
                     maker.whole(guards, meta, self.meta_size, 0)?;
@@ -91,9 +92,10 @@ impl Pi {
     ) -> Result<()> {
         let mut maker = Maker::new(self, tags, 0)?;
         let (mut bare, mut both) = (Reader::new(bare), Writer::new(both));
+        let mut room = [0; BATCH];
         while maker.block < count {
-            let n = bare.whole(self.interval).min(both.whole(self.stride()));
-            match batch(n, count - maker.block) {
+            let most = batch(count - maker.block);
+            match bare.whole(self.interval, most).min(both.whole(self.stride(), most)) {
                 0 => {
                     let sum = self.copy_block(&mut bare, &mut both)?;
                     maker.scattered(sum, &mut both)?;
@@ -101,8 +103,7 @@ impl Pi {
                 n => {
                     let from = bare.run(n * self.interval).ok_or(SHORT)?;
                     let to = both.run(n * self.stride()).ok_or(SHORT)?;
-                    let mut guards = [0; BATCH];
-                    let guards = guards.get_mut(..n).ok_or(SHORT)?;
+                    let guards = room.get_mut(..n).ok_or(SHORT)?;
                     let (interval, stride) = (self.interval, self.stride());
                     let guard = self.protection.guard;
                     Cpu::get().copy_guards(guard, from, interval, to, stride, interval, guards);
@@ -131,9 +132,9 @@ impl Pi {
     }
 }
 
-/// Blocks to do at once.
-pub(super) fn batch(in_one_piece: usize, left: u64) -> usize {
-    in_one_piece.min(BATCH).min(usize::try_from(left).unwrap_or(BATCH))
+/// Blocks to do at once, if as many lie in one piece.
+pub(super) fn batch(left: u64) -> usize {
+    usize::try_from(left).unwrap_or(BATCH).min(BATCH)
 }
 
 /// Puts tuples where they belong, block after block.
@@ -162,9 +163,10 @@ impl<'p> Maker<'p> {
     ) -> Result<()> {
         let Pi { interval, meta_size, .. } = *self.pi;
         let mut left = count;
+        let mut room = [0; BATCH];
         while left > 0 {
-            let n = data.whole(interval).min(meta.whole(meta_size));
-            match batch(n, left) {
+            let most = batch(left);
+            match data.whole(interval, most).min(meta.whole(meta_size, most)) {
                 0 => {
                     let mut sum = Sum::new(self.pi.protection.guard);
                     data.take(interval, |piece| sum.update(piece)).ok_or(SHORT)?;
@@ -174,8 +176,7 @@ impl<'p> Maker<'p> {
                 n => {
                     let data = data.run(n * interval).ok_or(SHORT)?;
                     let meta = meta.run(n * meta_size).ok_or(SHORT)?;
-                    let mut guards = [0; BATCH];
-                    let guards = guards.get_mut(..n).ok_or(SHORT)?;
+                    let guards = room.get_mut(..n).ok_or(SHORT)?;
                     Cpu::get().guards(self.pi.protection.guard, data, interval, interval, guards);
                     self.whole(guards, meta, meta_size, 0)?;
                     left -= n as u64;
@@ -193,8 +194,9 @@ impl<'p> Maker<'p> {
     ) -> Result<()> {
         let (interval, stride) = (self.pi.interval, self.pi.stride());
         let mut left = count;
+        let mut room = [0; BATCH];
         while left > 0 {
-            match batch(both.whole(stride), left) {
+            match both.whole(stride, batch(left)) {
                 0 => {
                     let mut sum = Sum::new(self.pi.protection.guard);
                     both.take(interval, |piece| sum.update(piece)).ok_or(SHORT)?;
@@ -203,8 +205,7 @@ impl<'p> Maker<'p> {
                 }
                 n => {
                     let run = both.run(n * stride).ok_or(SHORT)?;
-                    let mut guards = [0; BATCH];
-                    let guards = guards.get_mut(..n).ok_or(SHORT)?;
+                    let guards = room.get_mut(..n).ok_or(SHORT)?;
                     Cpu::get().guards(self.pi.protection.guard, run, interval, stride, guards);
                     self.whole(guards, run, stride, interval)?;
                     left -= n as u64;
@@ -244,6 +245,10 @@ impl<'p> Maker<'p> {
         at: usize,
     ) -> Result<()> {
         let (words, mut block) = (self.words, self.block);
+        if stride == N && words.fill(block, guards, run.as_chunks_mut::<N>().0).is_some() {
+            self.block = block.wrapping_add(guards.len() as u64);
+            return Ok(());
+        }
         for (bytes, guard) in run.chunks_exact_mut(stride).zip(guards) {
             let place = bytes.get_mut(at..).and_then(|meta| meta.first_chunk_mut::<N>());
             let word = words.word(*guard, block).to_be_bytes();

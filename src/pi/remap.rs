@@ -29,7 +29,7 @@ impl Pi {
             if self.interleaved {
                 meta.take(self.interval, |_| ()).ok_or(SHORT)?;
             }
-            match meta.whole(self.meta_size) {
+            match meta.whole(self.meta_size, 1) {
                 // The checksum is not looked at.
                 0 => {
                     let sum = Sum::new(self.protection.guard);

@@ -47,7 +47,7 @@ impl Pi {
                 true => (words.word(0, block) & !keep) | (old & keep),
                 false => old,
             };
-            match meta.whole(self.meta_size) {
+            match meta.whole(self.meta_size, 1) {
                 0 => self.edit_scattered_meta(Sum::new(self.protection.guard), &mut meta, edit),
                 _ => meta.run(self.meta_size).and_then(|meta| self.edit_word(meta, edit)),
             }

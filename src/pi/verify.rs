@@ -104,9 +104,11 @@ impl Pi {
         let (mut data, mut meta) = (Reader::new(data), Reader::new(meta));
         let mut bare = Writer::new(bare);
         let mut copied = 0;
+        let mut room = [0; BATCH];
         while copied < count {
-            let n = self.whole_blocks(&mut data, &mut meta).min(bare.whole(self.interval));
-            match batch(n, count - copied) {
+            let most = batch(count - copied);
+            let n = self.whole_blocks(&mut data, &mut meta, most);
+            match n.min(bare.whole(self.interval, most)) {
                 0 => {
                     let mut sum = Sum::new(self.protection.guard);
                     let mut whole = Some(());
@@ -121,8 +123,7 @@ impl Pi {
                 n => {
                     let run = data.run(n * self.stride()).ok_or(SHORT)?;
                     let to = bare.run(n * self.interval).ok_or(SHORT)?;
-                    let mut guards = [0; BATCH];
-                    let guards = guards.get_mut(..n).ok_or(SHORT)?;
+                    let guards = room.get_mut(..n).ok_or(SHORT)?;
                     let (interval, stride) = (self.interval, self.stride());
                     let guard = self.protection.guard;
                     Cpu::get().copy_guards(guard, run, stride, to, interval, interval, guards);
@@ -134,15 +135,16 @@ impl Pi {
         Ok(judge.counts)
     }
 
-    /// Blocks that lie ahead in one piece, data and metadata.
+    /// Blocks that lie ahead in one piece, data and metadata, `most` at most.
     fn whole_blocks<'d, 'm>(
         &self,
         data: &mut Reader<'d, impl Iterator<Item = &'d [u8]>>,
         meta: &mut Reader<'m, impl Iterator<Item = &'m [u8]>>,
+        most: usize,
     ) -> usize {
-        match (data.whole(self.stride()), self.interleaved) {
+        match (data.whole(self.stride(), most), self.interleaved) {
             (n, true) => n,
-            (n, false) => n.min(meta.whole(self.meta_size)),
+            (n, false) => n.min(meta.whole(self.meta_size, most)),
         }
     }
 }
@@ -195,8 +197,9 @@ impl<'p, F: FnMut(Failure) -> ControlFlow<()>> Judge<'p, F> {
     ) -> Result<u64> {
         let (interval, stride) = (self.pi.interval, self.pi.stride());
         let mut left = count;
+        let mut room = [0; BATCH];
         while left > 0 && !self.done {
-            match batch(self.pi.whole_blocks(data, meta), left) {
+            match self.pi.whole_blocks(data, meta, batch(left)) {
                 0 => {
                     let mut sum = Sum::new(self.pi.protection.guard);
                     data.take(interval, |piece| sum.update(piece)).ok_or(SHORT)?;
@@ -205,8 +208,7 @@ impl<'p, F: FnMut(Failure) -> ControlFlow<()>> Judge<'p, F> {
                 }
                 n => {
                     let run = data.run(n * stride).ok_or(SHORT)?;
-                    let mut guards = [0; BATCH];
-                    let guards = guards.get_mut(..n).ok_or(SHORT)?;
+                    let guards = room.get_mut(..n).ok_or(SHORT)?;
                     Cpu::get().guards(self.pi.protection.guard, run, interval, stride, guards);
                     self.whole(run, guards, meta)?;
                     left -= n as u64;

@@ -5,6 +5,15 @@
 
 use std::mem::take;
 
+/// How many times `len` goes into `all`, `most` at most: mostly that, which saves the division.
+#[inline]
+fn times(all: usize, len: usize, most: usize) -> usize {
+    match len.checked_mul(most) {
+        Some(wanted) if wanted <= all => most,
+        _ => all.checked_div(len).unwrap_or(most),
+    }
+}
+
 /// Reads over shared segments.
 pub(crate) struct Reader<'a, I> {
     head: &'a [u8],
@@ -16,10 +25,10 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Reader<'a, I> {
         Reader { head: &[], rest }
     }
 
-    /// How many times `len` bytes lie ahead in one piece.
-    pub(crate) fn whole(&mut self, len: usize) -> usize {
+    /// How many times `len` bytes lie ahead in one piece, `most` at most.
+    pub(crate) fn whole(&mut self, len: usize, most: usize) -> usize {
         self.refill();
-        self.head.len().checked_div(len).unwrap_or(usize::MAX)
+        times(self.head.len(), len, most)
     }
 
     /// The next `len` bytes, known to lie in one piece.
@@ -75,9 +84,9 @@ impl<'a, I: Iterator<Item = &'a mut [u8]>> Writer<'a, I> {
     }
 
     /// As [`Reader::whole`].
-    pub(crate) fn whole(&mut self, len: usize) -> usize {
+    pub(crate) fn whole(&mut self, len: usize, most: usize) -> usize {
         self.refill();
-        self.head.len().checked_div(len).unwrap_or(usize::MAX)
+        times(self.head.len(), len, most)
     }
 
     /// As [`Reader::run`].
@@ -137,15 +146,15 @@ mod tests {
     #[test]
     fn whole_blocks_lie_in_one_piece() {
         let mut reader = Reader::new(SEGMENTS.into_iter());
-        assert_eq!((reader.whole(2), reader.whole(3)), (1, 0));
+        assert_eq!((reader.whole(2, 9), reader.whole(3, 9)), (1, 0));
         assert_eq!(reader.run(2), Some(&b"ab"[..]));
-        assert_eq!((reader.whole(2), reader.whole(6)), (2, 0));
+        assert_eq!((reader.whole(2, 9), reader.whole(6, 9)), (2, 0));
         assert_eq!(reader.run(6), None);
         assert_eq!(reader.run(4), Some(&b"cdef"[..]));
         let mut rest = [0; 4];
         assert!(reader.copy_to(&mut rest).is_some());
         assert_eq!(&rest, b"ghij");
-        assert_eq!(reader.whole(1), 0);
+        assert_eq!(reader.whole(1, 9), 0);
         assert!(reader.copy_to(&mut rest).is_none());
     }
 
@@ -161,7 +170,7 @@ mod tests {
             }
         };
         assert!(writer.take(3, &mut edit).is_some());
-        assert_eq!((writer.whole(4), writer.whole(5)), (1, 0));
+        assert_eq!((writer.whole(4, 9), writer.whole(5, 9)), (1, 0));
         edit(writer.run(4).unwrap());
         assert!(writer.take(3, &mut edit).is_some());
         assert!(writer.take(1, |_| ()).is_none());

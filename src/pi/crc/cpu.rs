@@ -28,7 +28,7 @@ pub(super) struct Kernels {
     pub(super) crc64: Kernel,
 }
 
-static PORTABLE: Kernels = Kernels {
+pub(super) static PORTABLE: Kernels = Kernels {
     name: "portable",
     t10dif: Kernel {
         update: |crc, bytes| crc16_t10dif::update(crc as u16, bytes).into(),
@@ -82,7 +82,12 @@ impl Cpu {
     pub fn all() -> impl Iterator<Item = Cpu> {
         #[cfg(target_arch = "x86_64")]
         let fast = super::x86::available();
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+        let fast = super::aarch64::available();
+        #[cfg(not(any(
+            target_arch = "x86_64",
+            all(target_arch = "aarch64", target_endian = "little")
+        )))]
         let fast = std::iter::empty();
         std::iter::once(&PORTABLE).chain(fast).map(|kernels| Cpu { kernels })
     }
@@ -98,7 +103,7 @@ impl Cpu {
         })
     }
 
-    /// `portable`, `sse`, `avx2`, `avx512` or `vpclmul`.
+    /// `portable`; on x86-64 `sse`, `avx2`, `avx512` or `vpclmul`; on aarch64 `crc` or `pmull`.
     pub fn name(self) -> &'static str {
         self.kernels.name
     }

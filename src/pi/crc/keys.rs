@@ -12,6 +12,10 @@
 /// Bytes that are folded at once.
 pub(super) const GROUP: usize = 512;
 
+/// Bytes that [`Wide`] keys reach over.
+#[cfg(target_arch = "x86_64")]
+pub(super) const STRETCH: usize = 4096;
+
 /// Factors of a polynomial, in the order in which a register holds them: low half, high half.
 #[repr(C, align(64))]
 pub(super) struct Keys {
@@ -90,6 +94,7 @@ impl Keys {
 
     /// For a CRC that reads the highest bit of a byte first, from lanes whose bytes were swapped. `poly` is
     /// the polynomial times x^(64 - degree).
+    #[cfg(target_arch = "x86_64")]
     pub(super) const fn forward(poly: u64) -> Self {
         Keys::new(Modulo { poly, reflected: false })
     }
@@ -119,5 +124,40 @@ impl Keys {
             fold_128: p.pair(p.times(first, 8 * 128 - 64)),
             barrett: [p.quotient(), if p.reflected { p.poly << 1 | 1 } else { p.poly }],
         }
+    }
+}
+
+/// Factors for long stretches of a reflected CRC, as [`Keys`] has them for short ones.
+#[cfg(target_arch = "x86_64")]
+#[repr(C, align(64))]
+pub(super) struct Wide {
+    /// For each lane of the last 4096 bytes of a message.
+    pub(super) end: [[u64; 2]; STRETCH / 16],
+    /// For the last four lanes, were they a byte earlier.
+    pub(super) byte_earlier: [[u64; 2]; 4],
+    /// Moves a lane 4096 bytes on.
+    pub(super) fold: [u64; 2],
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Wide {
+    #[expect(clippy::indexing_slicing, reason = "runs at compile time")]
+    pub(super) const fn reflected(poly: u64) -> Self {
+        let p = Modulo { poly, reflected: true };
+        let mut keys = Wide {
+            end: [[0; 2]; STRETCH / 16],
+            byte_earlier: [[0; 2]; 4],
+            fold: p.pair(p.times(p.top(), 8 * STRETCH - 64)),
+        };
+        let (mut power, mut lane) = (p.top(), keys.end.len());
+        while lane > 0 {
+            lane -= 1;
+            keys.end[lane] = p.pair(power);
+            if let Some(last) = (lane + 4).checked_sub(keys.end.len()) {
+                keys.byte_earlier[last] = p.pair(p.times(power, 8));
+            }
+            power = p.times(power, 128);
+        }
+        keys
     }
 }

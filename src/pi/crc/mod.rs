@@ -5,8 +5,13 @@ pub mod crc32c;
 pub mod crc64_nvme;
 pub mod ip;
 
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod aarch64;
 mod cpu;
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
 mod keys;
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
+mod polynomial;
 mod reflected;
 mod run;
 #[cfg(target_arch = "x86_64")]

@@ -13,7 +13,7 @@ pub(super) struct Run<'a> {
 /// Where a block starts: [`Run::interval`] bytes can be read from `from` and, if the run copies, be
 /// written to `to`. No part of them overlaps.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
+#[allow(dead_code, reason = "only tables on other architectures")]
 pub(super) struct Block {
     pub(super) from: *const u8,
     pub(super) to: *mut u8,
@@ -72,7 +72,7 @@ impl<'a> Run<'a> {
     }
 
     /// Every block.
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
+    #[allow(dead_code, reason = "only tables on other architectures")]
     pub(super) fn blocks(&mut self) -> impl Iterator<Item = Block> {
         let (from, stride) = (self.data.as_ptr(), self.stride);
         let (to, to_stride) = match &mut self.copy {

@@ -9,8 +9,9 @@ use std::arch::x86_64::*;
 
 use super::super::cpu::Kernel;
 use super::super::keys::{GROUP, Keys};
+use super::super::polynomial::{Crc32c, Polynomial};
 use super::super::run::{Block, Run};
-use super::{Crc32c, Polynomial, pclmul};
+use super::pclmul;
 
 pub(super) const KERNEL: Kernel = Kernel {
     update: pclmul::update::<Crc32c>,

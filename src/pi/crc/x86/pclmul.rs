@@ -6,8 +6,9 @@ use std::hint::black_box;
 
 use super::super::cpu::{Kernel, Kernels};
 use super::super::keys::Keys;
+use super::super::polynomial::{Crc64, Polynomial, T10DifForward, padded};
 use super::super::run::{Block, Run};
-use super::{Crc64, Polynomial, T10DifForward, crc32c, ip, padded};
+use super::{crc32c, ip};
 
 pub(in super::super) static KERNELS: Kernels = Kernels {
     name: "sse",

@@ -11,8 +11,9 @@ use std::arch::x86_64::*;
 
 use super::super::cpu::{Kernel, Kernels};
 use super::super::keys::{GROUP, Keys};
+use super::super::polynomial::{Crc64, Polynomial, T10DifForward, padded};
 use super::super::run::{Block, Run};
-use super::{Crc64, Polynomial, T10DifForward, crc32c, ip, padded, pclmul};
+use super::{crc32c, ip, pclmul};
 
 /// Defines kernels for the CPU features `$features`, with `$ip` for the Internet checksum: `$xor3` adds three lanes, `$xor3_wide` three vectors,
 /// `$shift` takes the last three quarters of one vector and the first of another.

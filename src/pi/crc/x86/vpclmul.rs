@@ -1,15 +1,19 @@
-//! All CRCs with 64-byte carry-less multiplication (AVX-512 and VPCLMULQDQ).
+//! All CRCs with 64-byte carry-less multiplication (AVX-512 and VPCLMULQDQ), and what else there is beside it.
 //!
-//! Port 5 alone multiplies, 64 bytes in two cycles, so nothing else is given to it: T10-DIF is turned into
-//! a reflected CRC by reversing the bits of each byte (GFNI) instead of the bytes of each lane.
+//! One unit multiplies, 64 bytes in four cycles, so it gets as little as can be. T10-DIF leaves it out:
+//! what a byte is worth some vectors before the end are two bytes, each of them a bit matrix times that byte (GFNI).
+//! All bytes of a vector have the same two matrices; what is left to multiply are their two sums. A third of
+//! CRC-32C goes through its own instruction. Four blocks go together, so that the chains of that instruction do.
 #![expect(unsafe_code, reason = "SIMD loads and stores take raw pointers")]
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::super::cpu::{Kernel, Kernels};
-use super::super::keys::GROUP;
+use super::super::keys::STRETCH;
+use super::super::polynomial::{Crc32c, Crc64, Polynomial, T10Dif};
 use super::super::run::{Block, Run};
-use super::{Crc32c, Crc64, Polynomial, T10Dif, ip, padded};
+use super::{ip, matrix};
 
 pub(in super::super) static KERNELS: Kernels = Kernels {
     name: "vpclmul",
@@ -23,48 +27,59 @@ const fn kernel<P: Polynomial>() -> Kernel {
     Kernel { update: update::<P>, guards: guards::<P, false>, copy_guards: guards::<P, true> }
 }
 
-/// Vectors of a group.
-const VECTORS: usize = GROUP / 64;
+/// Bytes of a vector.
+const VECTOR: usize = 64;
 
+/// Blocks whose sums are made, and reduced, together.
+const TOGETHER: usize = 4;
+
+/// The keys of a vector's lanes.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load(bytes: &[u8; 64]) -> __m512i {
+fn load(keys: &[[u64; 2]; 4]) -> __m512i {
     // SAFETY: 64 bytes, of any alignment.
-    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+    unsafe { _mm512_loadu_si512(keys.as_ptr().cast()) }
 }
 
-/// The `i`th 64 bytes of a block, copied if the run copies.
+/// 64 bytes of a block at byte `at`, copied if the run copies.
 ///
 /// # Safety
 ///
-/// `64 * (i + 1)` is at most the interval of the block's run, which copies if `COPY`.
+/// `at + 64` is at most the interval of the block's run, which copies if `COPY`.
 #[inline]
 #[target_feature(enable = "avx512f")]
-unsafe fn take<const COPY: bool>(block: Block, i: usize) -> __m512i {
+unsafe fn take<const COPY: bool>(block: Block, at: usize) -> __m512i {
     // SAFETY: a prefetch may go anywhere; the block's bytes can be read and, if copied, written (`Block`), and these are among them
     // (the caller's promise).
     unsafe {
-        _mm_prefetch::<_MM_HINT_T0>(block.from.wrapping_add(64 * i + 2048).cast());
-        let vector = _mm512_loadu_si512(block.from.add(64 * i).cast());
+        let vector = _mm512_loadu_si512(block.from.add(at).cast());
         if COPY {
-            _mm512_storeu_si512(block.to.add(64 * i).cast(), vector);
+            _mm512_storeu_si512(block.to.add(at).cast(), vector);
         }
         vector
     }
 }
 
-/// Bits as the CRC reads them.
+/// The first `len` bytes of a block at the end of a vector, `carried` added to the first 8.
+///
+/// # Safety
+///
+/// `len` is at most the interval of the block's run, which copies if `COPY`, a multiple of 8 and in 8..=64.
 #[inline]
-#[target_feature(enable = "avx512f,gfni")]
-fn bits<P: Polynomial>(vector: __m512i) -> __m512i {
-    if P::REVERSE {
-        _mm512_gf2p8affine_epi64_epi8::<0>(
-            vector,
-            _mm512_set1_epi64(0x8040_2010_0804_0201_u64 as i64),
-        )
-    } else {
+#[target_feature(enable = "avx512f")]
+unsafe fn take_first<const COPY: bool>(block: Block, len: usize, carried: u64) -> __m512i {
+    let before = VECTOR - len;
+    let words = 0xff_u8 << (before / 8);
+    // SAFETY: words that the mask leaves out are not accessed; the others are the block's first bytes.
+    let vector = unsafe {
+        let vector = _mm512_maskz_loadu_epi64(words, block.from.wrapping_sub(before).cast());
+        if COPY {
+            _mm512_mask_storeu_epi64(block.to.wrapping_sub(before).cast(), words, vector);
+        }
         vector
-    }
+    };
+    let first = words & words.wrapping_neg();
+    _mm512_xor_si512(vector, _mm512_maskz_set1_epi64(first, carried as i64))
 }
 
 /// `lanes` times their keys, and `more`.
@@ -76,77 +91,250 @@ fn multiply_add(lanes: __m512i, keys: __m512i, more: __m512i) -> __m512i {
     _mm512_ternarylogic_epi64::<0x96>(low, high, more)
 }
 
-/// Four lanes whose sum is a block's, its first 8 bytes taken with `carried` added.
+/// Lanes whose sum is that of the first `len` bytes of each block, `carried` added to its first 8; what is to be
+/// added to the 8 bytes behind them is left in `carried`.
 ///
 /// # Safety
 ///
-/// The block is one of a run of this interval, which copies if `COPY`.
+/// `len` is at most the interval of the blocks' run, which copies if `COPY`, a multiple of 8 and in 8..=4096.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,gfni")]
-unsafe fn lanes<P: Polynomial, const COPY: bool>(
-    block: Block,
-    interval: usize,
-    carried: u64,
-) -> __m512i {
-    let head = interval % GROUP;
-    let mut group = [_mm512_setzero_si512(); VECTORS];
-    let mut done = if head == 0 && interval != 0 {
-        for (i, lanes) in group.iter_mut().enumerate() {
-            // SAFETY: the interval is a multiple of a group's length and not 0.
-            *lanes = unsafe { take::<COPY>(block, i) };
-        }
-        let [first, ..] = &mut group;
-        let carried = _mm512_zextsi128_si512(_mm_cvtsi64_si128(carried as i64));
-        *first = _mm512_xor_si512(*first, carried);
-        for lanes in &mut group {
-            *lanes = bits::<P>(*lanes);
-        }
-        GROUP
-    } else {
-        // SAFETY: the head is part of the block.
-        let bytes = unsafe { std::slice::from_raw_parts(block.from, head) };
-        if COPY {
-            // SAFETY: and of its copy, which the data does not overlap (`Block`).
-            unsafe { block.to.copy_from_nonoverlapping(block.from, head) };
-        }
-        let head_group: [u8; GROUP] = padded(bytes, carried);
-        for (lanes, bytes) in group.iter_mut().zip(head_group.as_chunks::<64>().0) {
-            *lanes = bits::<P>(load(bytes));
-        }
-        head
-    };
-    let [low, high] = P::KEYS.fold_512;
-    let fold = _mm512_broadcast_i32x4(_mm_set_epi64x(high as i64, low as i64));
-    while done < interval {
-        let block = Block { from: block.from.wrapping_add(done), to: block.to.wrapping_add(done) };
-        for (i, lanes) in group.iter_mut().enumerate() {
-            // SAFETY: what is left of the interval is a multiple of a group's length and not 0.
-            let next = bits::<P>(unsafe { take::<COPY>(block, i) });
-            *lanes = multiply_add(*lanes, fold, next);
-        }
-        done += GROUP;
+#[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,gfni,sse4.2")]
+unsafe fn stretch<P: Polynomial, const N: usize, const COPY: bool, const INTERVAL: usize>(
+    blocks: [Block; N],
+    len: usize,
+    carried: &mut [u64; N],
+) -> [__m512i; N] {
+    let mut at = (len - 1) % VECTOR + 1;
+    let mut firsts = [_mm512_setzero_si512(); N];
+    for ((first, block), carried) in firsts.iter_mut().zip(blocks).zip(&mut *carried) {
+        // SAFETY: the caller's promise.
+        *first = unsafe { take_first::<COPY>(block, at, *carried) };
+        *carried = 0;
     }
-    add_up::<P>(&group)
+    let mut sums = [_mm512_setzero_si512(); N];
+    let skip = STRETCH / VECTOR - len.div_ceil(VECTOR);
+    if P::REVERSE {
+        let Some((first, rest)) = matrix::T10DIF.get(skip..).and_then(<[_]>::split_first) else {
+            return sums;
+        };
+        let mut bytes = firsts.map(|vector| transform(vector, first));
+        let (pairs, odd) = rest.as_chunks::<2>();
+        for [one, two] in pairs {
+            for ([here, before], block) in bytes.iter_mut().zip(blocks) {
+                // SAFETY: the caller's promise.
+                let (a, b) = unsafe { (take::<COPY>(block, at), take::<COPY>(block, at + VECTOR)) };
+                let ([here_a, before_a], [here_b, before_b]) =
+                    (transform(a, one), transform(b, two));
+                *here = add(*here, here_a, here_b);
+                *before = add(*before, before_a, before_b);
+            }
+            at += 2 * VECTOR;
+        }
+        for worth in odd {
+            for ([here, before], block) in bytes.iter_mut().zip(blocks) {
+                // SAFETY: the caller's promise.
+                let [more, more_before] = transform(unsafe { take::<COPY>(block, at) }, worth);
+                *here = _mm512_xor_si512(*here, more);
+                *before = _mm512_xor_si512(*before, more_before);
+            }
+        }
+        if let Some(last) = P::WIDE.end.last_chunk() {
+            let (last, earlier) = (load(last), load(&P::WIDE.byte_earlier));
+            for (sum, [here, before]) in sums.iter_mut().zip(bytes) {
+                *sum = multiply_add(before, earlier, multiply_add(here, last, *sum));
+            }
+        }
+        return sums;
+    }
+    let keys = P::WIDE.end.as_chunks::<4>().0.get(skip..);
+    let Some((first, mut keys)) = keys.and_then(<[_]>::split_first) else {
+        return sums;
+    };
+    for (sum, vector) in sums.iter_mut().zip(firsts) {
+        *sum = multiply_add(vector, load(first), *sum);
+    }
+    // In a short stretch the multiplications are done before the instruction's results are there.
+    if P::INSTRUCTION
+        && keys.len() >= 12
+        && let (Ok(blocks), Ok(sums), Ok(crcs)) = (
+            <[Block; TOGETHER]>::try_from(blocks.as_slice()),
+            <&mut [__m512i; TOGETHER]>::try_from(sums.as_mut_slice()),
+            <&mut [u64; TOGETHER]>::try_from(carried.as_mut_slice()),
+        )
+    {
+        // SAFETY: the caller's promise.
+        (at, keys) = unsafe { mixed::<COPY>(blocks, at, keys, sums, crcs) };
+    }
+    for keys in keys {
+        // SAFETY: the caller's promise.
+        unsafe { multiply::<N, COPY>(blocks, at, keys, &mut sums) };
+        at += VECTOR;
+    }
+    sums
 }
 
-/// The last vectors of a message, their bits as the CRC reads them, each times the power of x that it is worth.
+/// What a vector's bytes are worth at the end of a message, in their places and in those before.
+#[inline]
+#[target_feature(enable = "avx512f,gfni,avx512bw")]
+fn transform(vector: __m512i, worth: &[u64; 2]) -> [__m512i; 2] {
+    let [low, high] = worth.map(|matrix| _mm512_set1_epi64(matrix as i64));
+    [
+        _mm512_gf2p8affine_epi64_epi8::<0>(vector, low),
+        _mm512_gf2p8affine_epi64_epi8::<0>(vector, high),
+    ]
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn add(a: __m512i, b: __m512i, c: __m512i) -> __m512i {
+    _mm512_ternarylogic_epi64::<0x96>(a, b, c)
+}
+
+/// Adds 64 bytes of each block at byte `at`, times their keys.
+///
+/// # Safety
+///
+/// As for [`take`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
-fn add_up<P: Polynomial>(vectors: &[__m512i; VECTORS]) -> __m512i {
-    let keys = P::KEYS.end.as_chunks::<4>().0;
-    let mut sum = _mm512_setzero_si512();
-    for (lanes, keys) in vectors.iter().rev().zip(keys.iter().rev()) {
-        // SAFETY: four lanes of keys are 64 bytes.
-        let keys = unsafe { _mm512_loadu_si512(keys.as_ptr().cast()) };
-        sum = multiply_add(*lanes, keys, sum);
+unsafe fn multiply<const N: usize, const COPY: bool>(
+    blocks: [Block; N],
+    at: usize,
+    keys: &[[u64; 2]; 4],
+    sums: &mut [__m512i; N],
+) {
+    let keys = load(keys);
+    for (sum, block) in sums.iter_mut().zip(blocks) {
+        // SAFETY: as for `take`.
+        *sum = multiply_add(unsafe { take::<COPY>(block, at) }, keys, *sum);
     }
-    sum
+}
+
+/// Goes on after the first vector, at byte `at`, with the CRC-32Cs of four blocks: for two vectors that are multiplied one at
+/// the end goes through the instruction. What is left to be multiplied: the next byte and the keys.
+///
+/// # Safety
+///
+/// As for [`take`], of as many vectors as there are keys.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,sse4.2")]
+unsafe fn mixed<'k, const COPY: bool>(
+    [i, j, k, l]: [Block; TOGETHER],
+    mut at: usize,
+    keys: &'k [[[u64; 2]; 4]],
+    [a, b, c, d]: &mut [__m512i; TOGETHER],
+    [p, q, r, s]: &mut [u64; TOGETHER],
+) -> (usize, &'k [[[u64; 2]; 4]]) {
+    let instructed = keys.len() / 3;
+    let (pairs, left) = keys.split_at_checked(2 * instructed).unwrap_or_default();
+    let mut last = at + VECTOR * (keys.len() - instructed);
+    for [first, second] in pairs.as_chunks::<2>().0 {
+        let (first, second) = (load(first), load(second));
+        if COPY {
+            for block in [i, j, k, l] {
+                // SAFETY: the caller's promise.
+                unsafe { take::<COPY>(block, last) };
+            }
+        }
+        macro_rules! step {
+            ($word:literal, $block:ident, $vector:literal, $keys:ident, $sum:ident, $crc:ident) => {
+                // SAFETY: the caller's promise.
+                let vector = unsafe { take::<COPY>($block, at + VECTOR * $vector) };
+                *$sum = multiply_add(vector, $keys, *$sum);
+                together($sum, $crc);
+                // SAFETY: eight bytes of the 64 at `last`.
+                unsafe {
+                    *p = _mm_crc32_u64(*p, word(i, last + 8 * $word));
+                    *q = _mm_crc32_u64(*q, word(j, last + 8 * $word));
+                    *r = _mm_crc32_u64(*r, word(k, last + 8 * $word));
+                    *s = _mm_crc32_u64(*s, word(l, last + 8 * $word));
+                }
+            };
+        }
+        step!(0, i, 0, first, a, p);
+        step!(1, j, 0, first, b, q);
+        step!(2, k, 0, first, c, r);
+        step!(3, l, 0, first, d, s);
+        step!(4, i, 1, second, a, p);
+        step!(5, j, 1, second, b, q);
+        step!(6, k, 1, second, c, r);
+        step!(7, l, 1, second, d, s);
+        at += 2 * VECTOR;
+        last += VECTOR;
+    }
+    let left = left.get(..left.len() - instructed).unwrap_or_default();
+    (at, left)
+}
+
+/// The word of a block at byte `at`.
+///
+/// # Safety
+///
+/// As for [`take`], of 8 bytes.
+#[inline(always)]
+unsafe fn word(block: Block, at: usize) -> u64 {
+    // SAFETY: the block's bytes can be read (`Block`), and these are among them (the caller's promise).
+    unsafe { block.from.add(at).cast::<u64>().read_unaligned() }
+}
+
+/// Neither is computed later than this. Left to itself the compiler gathers all of one kind, and then the CPU does not look far
+/// enough ahead to find work for both units.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn together(sum: &mut __m512i, crc: &mut u64) {
+    // SAFETY: no instruction.
+    unsafe {
+        asm!(
+            "/* {} {} */",
+            inout(zmm_reg) * sum,
+            inout(reg) * crc,
+            options(nomem, nostack, preserves_flags)
+        );
+    }
+}
+
+/// The remainders of blocks, `carried` added to the first 8 bytes of each.
+///
+/// # Safety
+///
+/// The blocks are of one run of this interval, a multiple of 8 and not 0, which copies if `COPY`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,gfni,sse4.2")]
+unsafe fn remainders<P: Polynomial, const N: usize, const COPY: bool, const INTERVAL: usize>(
+    mut blocks: [Block; N],
+    interval: usize,
+    carried: u64,
+) -> [u64; N] {
+    let [low, high] = P::WIDE.fold;
+    let fold = _mm512_broadcast_i32x4(_mm_set_epi64x(high as i64, low as i64));
+    let (mut sums, mut carried) = ([_mm512_setzero_si512(); N], [carried; N]);
+    let (mut len, mut left) = ((interval - 1) % STRETCH + 1, interval);
+    loop {
+        // SAFETY: what is left of the interval is this much, or a multiple of it.
+        let more = unsafe { stretch::<P, N, COPY, INTERVAL>(blocks, len, &mut carried) };
+        for (sum, more) in sums.iter_mut().zip(more) {
+            *sum = if left == interval { more } else { multiply_add(*sum, fold, more) };
+        }
+        left -= len;
+        if left == 0 {
+            break;
+        }
+        for block in &mut blocks {
+            *block = Block { from: block.from.wrapping_add(len), to: block.to.wrapping_add(len) };
+        }
+        len = STRETCH;
+    }
+    let mut four = [_mm512_setzero_si512(); TOGETHER];
+    four.iter_mut().zip(sums).for_each(|(to, from)| *to = from);
+    let four = reduce::<P>(four);
+    carried.iter_mut().zip(four).for_each(|(to, from)| *to ^= from);
+    carried
 }
 
 /// The remainders of four blocks, the lanes of one sum in one vector each.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
-fn reduce<P: Polynomial>([a, b, c, d]: [__m512i; 4]) -> [u64; 4] {
+fn reduce<P: Polynomial>([a, b, c, d]: [__m512i; TOGETHER]) -> [u64; TOGETHER] {
     let ab = _mm512_xor_si512(
         _mm512_shuffle_i64x2::<0b01_00_01_00>(a, b),
         _mm512_shuffle_i64x2::<0b11_10_11_10>(a, b),
@@ -174,35 +362,52 @@ fn reduce<P: Polynomial>([a, b, c, d]: [__m512i; 4]) -> [u64; 4] {
     [a, b, c, d]
 }
 
-#[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,gfni")]
+#[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,gfni,sse4.2")]
 fn guards<P: Polynomial, const COPY: bool>(run: &mut Run<'_>, out: &mut [u64]) {
-    let interval = run.interval();
-    let start = P::enter(0);
-    let mut blocks = run.blocks();
-    for out in out.chunks_mut(4) {
-        let mut sums = [_mm512_setzero_si512(); 4];
-        for (sum, block) in sums.iter_mut().zip(blocks.by_ref().take(out.len())) {
-            // SAFETY: a block of this run, and the table has the copying kernel where runs copy.
-            *sum = unsafe { lanes::<P, COPY>(block, interval, start) };
-        }
-        for (out, remainder) in out.iter_mut().zip(reduce::<P>(sums)) {
-            *out = P::leave(remainder);
-        }
+    match run.interval() {
+        512 if !COPY => guards_of::<P, COPY, 512>(run, out),
+        4096 if !COPY => guards_of::<P, COPY, 4096>(run, out),
+        _ => guards_of::<P, COPY, 0>(run, out),
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,gfni")]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,gfni,sse4.2")]
+fn guards_of<P: Polynomial, const COPY: bool, const INTERVAL: usize>(
+    run: &mut Run<'_>,
+    out: &mut [u64],
+) {
+    let interval = if INTERVAL == 0 { run.interval() } else { INTERVAL };
+    let count = run.count();
+    let start = P::enter(0);
+    let mut blocks = run.blocks();
+    let (fours, rest) = out.get_mut(..count).unwrap_or_default().as_chunks_mut::<TOGETHER>();
+    for out in fours {
+        if let [Some(a), Some(b), Some(c), Some(d)] = [(); TOGETHER].map(|()| blocks.next()) {
+            // SAFETY: blocks of this run, and the table has the copying kernel where runs copy; `Cpu` gives no others than
+            // of a multiple of 8 bytes.
+            let found =
+                unsafe { remainders::<P, _, COPY, INTERVAL>([a, b, c, d], interval, start) };
+            *out = found.map(P::leave);
+        }
+    }
+    for (out, block) in rest.iter_mut().zip(blocks) {
+        // SAFETY: as above.
+        let [found] = unsafe { remainders::<P, _, COPY, INTERVAL>([block], interval, start) };
+        *out = P::leave(found);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,gfni,sse4.2")]
 fn update<P: Polynomial>(crc: u64, bytes: &[u8]) -> u64 {
-    // A head shorter than a remainder would have to share it with the group behind it.
+    // Short ones are not worth it.
     let (odd, bytes) = bytes.split_at(if bytes.len() < 64 { bytes.len() } else { bytes.len() % 8 });
     let crc = P::portable(crc, odd);
     if bytes.is_empty() {
         return crc;
     }
     let block = Block { from: bytes.as_ptr(), to: std::ptr::null_mut() };
-    // SAFETY: the slice is a block as long as itself.
-    let sum = unsafe { lanes::<P, false>(block, bytes.len(), P::enter(crc)) };
-    let zero = _mm512_setzero_si512();
-    let [remainder, ..] = reduce::<P>([sum, zero, zero, zero]);
-    P::leave(remainder)
+    // SAFETY: the slice is a block as long as itself, a multiple of 8.
+    let [found] = unsafe { remainders::<P, _, false, 0>([block], bytes.len(), P::enter(crc)) };
+    P::leave(found)
 }
