@@ -259,20 +259,13 @@ impl Store {
         })
     }
 
-    /// After data that could not be written: what landed whole is new, the rest gets its old records back.
+    /// After data that could not be written: what landed whole is new, the rest gets its old records back. Of a
+    /// block in between that was written before neither record is right, and it fails its guard.
     fn settle(&self, batch: &Batch, old: &[u8], landed: &Landed) -> Error {
-        let interval = self.pi.interval() as u64;
-        let whole = landed.bytes / interval;
-        let torn = !landed.bytes.is_multiple_of(interval);
-        let mut records = self.records.of(batch.first, old).zip(batch.blocks());
-        let was =
-            records.nth(whole as usize).map(|(record, block)| self.records.state(block, record));
-        // Neither record is right for a torn block, unless it is to read as zeros.
-        let keep = whole + u64::from(torn && was != Some(State::Unwritten));
-        if keep < batch.count as u64 {
-            let place = self.records.place(batch.first + keep);
-            let skip = (place - self.records.place(batch.first)) as usize;
-            let rest = old.get(skip..).unwrap_or_default();
+        let whole = landed.bytes / self.pi.interval() as u64;
+        let place = self.records.place(batch.first + whole);
+        let skip = usize::try_from(place - self.records.place(batch.first)).unwrap_or(usize::MAX);
+        if let Some(rest) = old.get(skip..) {
             let _ = self.side.write(&mut [IoSlice::new(rest)], place);
         }
         landed.error
