@@ -4,6 +4,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::iter::once;
 use std::mem::take;
 use std::ops::{ControlFlow, Range};
+use std::sync::atomic::Ordering;
 
 use super::medium::{Aligned, Landed, Medium, zeros};
 use super::pieces::{self, Cutter};
@@ -185,9 +186,15 @@ impl Store {
         self.flush_both(file)
     }
 
+    /// A flush that failed is not made up for by one that succeeds: the kernel tells of lost pages once.
     pub(super) fn flush_both(&self, file: &dyn Medium) -> Result<()> {
-        self.side.sync()?;
-        file.sync()
+        match self.lost.load(Ordering::SeqCst) {
+            0 => {}
+            errno => return Err(Error::Os(errno)),
+        }
+        self.side.sync().and_then(|()| file.sync()).inspect_err(|error| {
+            self.lost.store(error.errno(), Ordering::SeqCst);
+        })
     }
 
     /// The blocks of a request that lies within the data, which still is there.
