@@ -81,7 +81,10 @@ AT(urx_attr_pi, rsvd, 24, 8);
 SIZE(urx_target_opts, 64);
 AT(urx_target_opts, size, 0, 4);
 AT(urx_target_opts, flags, 4, 4);
-AT(urx_target_opts, reserved, 8, 56);
+AT(urx_target_opts, side_path, 8, 8);
+AT(urx_target_opts, side_format, 16, 8);
+AT(urx_target_opts, why, 24, 8);
+AT(urx_target_opts, reserved, 32, 32);
 
 SIZE(urx_target_info, 176);
 AT(urx_target_info, size, 0, 4);
@@ -148,7 +151,8 @@ int main(void)
 	static const uint32_t kinds[] = { URX_KIND_FILE, URX_KIND_BLOCK, URX_KIND_NVME_BLOCK,
 					  URX_KIND_NVME_CHAR, URX_KIND_ZONEFS };
 	static const uint32_t sources[] = { URX_SOURCE_NONE, URX_SOURCE_LBMD, URX_SOURCE_SYSFS,
-					    URX_SOURCE_IDENTIFY, URX_SOURCE_DRIVER, URX_SOURCE_STAT };
+					    URX_SOURCE_IDENTIFY, URX_SOURCE_DRIVER, URX_SOURCE_STAT,
+					    URX_SOURCE_SIDEFILE };
 	static const uint32_t facts[] = { URX_FACT_FORMAT, URX_FACT_TYPE, URX_FACT_NSID,
 					  URX_FACT_BYTES, URX_FACT_START, URX_FACT_LIMITS,
 					  URX_FACT_ZONES };
@@ -164,7 +168,8 @@ int main(void)
 	CHECK_EQ(URX_INFO_WRITABLE | URX_INFO_DIRECT << 4 | URX_INFO_ATTR << 8 | URX_INFO_HIDDEN << 12,
 		 0x8421);
 	CHECK_EQ(URX_ERROR_BLOCK | URX_ERROR_VALUES << 4 | URX_ERROR_IN_TRANSIT << 8, 0x421);
-	CHECK_EQ(URX_TARGET_WRITE | URX_TARGET_BUFFERED << 4 | URX_REPORT_COUNT_ALL << 8, 0x121);
+	CHECK_EQ(URX_TARGET_WRITE | URX_TARGET_BUFFERED << 4 | URX_TARGET_CREATE_SIDE << 8, 0x421);
+	CHECK_EQ(URX_REPORT_COUNT_ALL, 1);
 	CHECK_EQ(URX_OP_READ | URX_OP_WRITE << 4 | URX_RW_IOVEC << 8 | URX_RW_FIXED_BUF << 12, 0x2121);
 	CHECK_EQ(URX_PATH_ATTR | URX_PI_INTERLEAVED << 4, 0x11);
 	return 0;

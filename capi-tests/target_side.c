@@ -115,7 +115,6 @@ static void made_and_found(void)
 	CHECK_EQ(info.format.guard, URX_GUARD_T10DIF);
 	CHECK_EQ(info.format.pi_type, 1);
 	CHECK_EQ(info.format.checks, URX_CHECK_GUARD | URX_CHECK_REF | URX_CHECK_APP);
-	CHECK_STR(urx_source_str(URX_SOURCE_SIDEFILE), "side file");
 	CHECK_EQ(stat(side, &stat_), 0);
 	CHECK_EQ(stat_.st_mode & 07777, 0600);
 	CHECK_EQ(stat_.st_size, 4096 + 3 * 512);

@@ -37,6 +37,7 @@ int main(void)
 	CHECK_STR(urx_source_str(URX_SOURCE_IDENTIFY), "NVMe Identify");
 	CHECK_STR(urx_source_str(URX_SOURCE_DRIVER), "driver");
 	CHECK_STR(urx_source_str(URX_SOURCE_STAT), "stat");
-	CHECK_STR(urx_source_str(6), "unknown");
+	CHECK_STR(urx_source_str(URX_SOURCE_SIDEFILE), "side file");
+	CHECK_STR(urx_source_str(7), "unknown");
 	return 0;
 }

@@ -363,3 +363,21 @@ fn source_number(source: Source) -> u32 {
         Source::SideFile => URX_SOURCE_SIDEFILE,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_in_use_is_not_refreshed() {
+        let file = std::env::current_exe().unwrap();
+        let target = Target::open(&file, &Options::default()).unwrap();
+        let mut target = urx_target(Arc::new(target));
+        let job = Arc::clone(&target.0);
+        // SAFETY: an object that nobody else uses.
+        assert_eq!(unsafe { urx_target_refresh(&mut target) }, -libc::EBUSY);
+        drop(job);
+        // SAFETY: as above.
+        assert_eq!(unsafe { urx_target_refresh(&mut target) }, 0);
+    }
+}

@@ -383,3 +383,64 @@ fn zones(disk: Option<&Disk>, bytes: u64) -> Known<Zones> {
     let count = bytes.checked_div(zone).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
     Known::by(Source::Sysfs, Zones { count, bytes: zone })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::{Guard, Protection};
+
+    fn bare(kind: Kind) -> Facts {
+        let format = plain_format(512);
+        let layout = Layout {
+            format: Known::by(Source::Sysfs, format),
+            type_source: Source::None,
+            attribute: None,
+            hidden: false,
+        };
+        Facts {
+            kind,
+            nsid: Known::default(),
+            bytes: Known::by(Source::Driver, 12345),
+            start: Known::default(),
+            layout,
+            limits: Known::default(),
+            zones: Known::default(),
+        }
+    }
+
+    #[test]
+    fn only_what_has_no_metadata_and_no_zones_takes_a_side_file() {
+        for (kind, fits) in [
+            (Kind::File, true),
+            (Kind::Block, true),
+            (Kind::NvmeBlock, true),
+            (Kind::NvmeChar, false),
+            (Kind::Zonefs, false),
+        ] {
+            assert_eq!(bare(kind).check_bare().is_ok(), fits, "{kind:?}");
+        }
+        let refused = |edit: fn(&mut Facts)| {
+            let mut facts = bare(Kind::Block);
+            edit(&mut facts);
+            facts.check_bare().unwrap_err().why().to_str().unwrap()
+        };
+        assert!(refused(|f| f.zones.value.bytes = 4 << 20).contains("zones"));
+        assert!(refused(|f| f.layout.hidden = true).contains("metadata"));
+        let has = [
+            refused(|f| f.layout.format.value = Format::new(512, 8, false, None).ok()),
+            refused(|f| f.layout.attribute = Format::new(512, 8, false, None).ok()),
+        ];
+        assert!(has.iter().all(|why| why.contains("metadata")));
+    }
+
+    #[test]
+    fn a_side_file_tells_format_and_size() {
+        let (guard, pi_type) = (Guard::Crc64, PiType::Type2);
+        let p = Protection { guard, pi_type, offset: 0, storage_bits: 0 };
+        let format = Format::new(512, 16, false, Some(p)).unwrap();
+        let facts = bare(Kind::File).with_side_file(format, 12288);
+        assert_eq!(facts.layout.format, Known::by(Source::SideFile, Some(format)));
+        assert_eq!(facts.layout.type_source, Source::SideFile);
+        assert_eq!(facts.bytes, Known::by(Source::Driver, 12288));
+    }
+}

@@ -39,6 +39,7 @@ mod transfer;
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::atomic::AtomicI32;
 
 use crate::error::{Error, Result};
 use crate::geometry::{Format, Tags};
@@ -61,6 +62,8 @@ pub struct Store {
     /// What the data file asks for, if it is open with `O_DIRECT`.
     direct: Option<Direct>,
     ranges: Ranges,
+    /// The errno of the first flush that failed, or 0.
+    lost: AtomicI32,
 }
 
 /// Why a read or write was refused.
@@ -153,8 +156,8 @@ impl Store {
     ) -> Result<Self> {
         let Header { format, blocks, id } = *header;
         let (pi, records) = (Pi::new(&format)?, Records::new(&format, &id));
-        let ranges = Ranges::default();
-        Ok(Store { side, format, pi, records, blocks, writable, direct, ranges })
+        let (ranges, lost) = (Ranges::default(), AtomicI32::new(0));
+        Ok(Store { side, format, pi, records, blocks, writable, direct, ranges, lost })
     }
 
     /// How the blocks look.
@@ -210,7 +213,7 @@ impl Store {
         self.adopt_from(data_file, tags)
     }
 
-    /// Makes all that was completed durable.
+    /// Makes all that was completed durable. After one failure, all fail: what was lost then is not known.
     pub fn flush(&self, data_file: &File) -> Result<()> {
         self.flush_both(data_file)
     }

@@ -81,8 +81,12 @@ pub(super) fn read(
     };
     let mut memory = Aligned::new(pieces.iter().map(|piece| piece.len()).sum(), align)?;
     file.read(&mut [IoSliceMut::new(memory.bytes_mut())], offset)?;
-    let places = pieces.iter_mut().flat_map(|piece| piece.iter_mut());
-    places.zip(memory.bytes()).for_each(|(to, from)| *to = *from);
+    let mut rest = memory.bytes();
+    for piece in pieces {
+        let (bytes, later) = rest.split_at_checked(piece.len()).ok_or(SHORT)?;
+        piece.copy_from_slice(bytes);
+        rest = later;
+    }
     Ok(())
 }
 
@@ -97,10 +101,15 @@ pub(super) fn write(
         let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
         return file.write(&mut slices, offset);
     };
+    let nothing = |error| Landed { bytes: 0, error };
     let memory = Aligned::new(pieces.iter().map(|piece| piece.len()).sum(), align);
-    let mut memory = memory.map_err(|error| Landed { bytes: 0, error })?;
-    let bytes = pieces.iter().flat_map(|piece| piece.iter());
-    memory.bytes_mut().iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    let mut memory = memory.map_err(nothing)?;
+    let mut rest = memory.bytes_mut();
+    for piece in pieces {
+        let (place, later) = rest.split_at_mut_checked(piece.len()).ok_or(nothing(SHORT))?;
+        place.copy_from_slice(piece);
+        rest = later;
+    }
     file.write(&mut [IoSlice::new(memory.bytes())], offset)
 }
 

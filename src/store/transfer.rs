@@ -4,6 +4,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::iter::once;
 use std::mem::take;
 use std::ops::{ControlFlow, Range};
+use std::sync::atomic::Ordering;
 
 use super::medium::{Aligned, Landed, Medium, zeros};
 use super::pieces::{self, Cutter};
@@ -185,9 +186,15 @@ impl Store {
         self.flush_both(file)
     }
 
+    /// A flush that failed is not made up for by one that succeeds: the kernel tells of lost pages once.
     pub(super) fn flush_both(&self, file: &dyn Medium) -> Result<()> {
-        self.side.sync()?;
-        file.sync()
+        match self.lost.load(Ordering::SeqCst) {
+            0 => {}
+            errno => return Err(Error::Os(errno)),
+        }
+        self.side.sync().and_then(|()| file.sync()).inspect_err(|error| {
+            self.lost.store(error.errno(), Ordering::SeqCst);
+        })
     }
 
     /// The blocks of a request that lies within the data, which still is there.
@@ -259,20 +266,13 @@ impl Store {
         })
     }
 
-    /// After data that could not be written: what landed whole is new, the rest gets its old records back.
+    /// After data that could not be written: what landed whole is new, the rest gets its old records back. Of a
+    /// block in between that was written before neither record is right, and it fails its guard.
     fn settle(&self, batch: &Batch, old: &[u8], landed: &Landed) -> Error {
-        let interval = self.pi.interval() as u64;
-        let whole = landed.bytes / interval;
-        let torn = !landed.bytes.is_multiple_of(interval);
-        let mut records = self.records.of(batch.first, old).zip(batch.blocks());
-        let was =
-            records.nth(whole as usize).map(|(record, block)| self.records.state(block, record));
-        // Neither record is right for a torn block, unless it is to read as zeros.
-        let keep = whole + u64::from(torn && was != Some(State::Unwritten));
-        if keep < batch.count as u64 {
-            let place = self.records.place(batch.first + keep);
-            let skip = (place - self.records.place(batch.first)) as usize;
-            let rest = old.get(skip..).unwrap_or_default();
+        let whole = landed.bytes / self.pi.interval() as u64;
+        let place = self.records.place(batch.first + whole);
+        let skip = usize::try_from(place - self.records.place(batch.first)).unwrap_or(usize::MAX);
+        if let Some(rest) = old.get(skip..) {
             let _ = self.side.write(&mut [IoSlice::new(rest)], place);
         }
         landed.error

@@ -193,6 +193,20 @@ fn files_that_become_shorter() {
 }
 
 #[test]
+fn a_flush_that_failed_is_not_forgotten() {
+    for which in [SIDE, DATA] {
+        let rig = Rig::new();
+        rig.store.flush_both(&rig.data).unwrap();
+        rig.data.world().sync_fails = Some(which);
+        for _ in 0..3 {
+            assert_eq!(rig.store.flush_both(&rig.data), Err(Error::Os(libc::EIO)));
+        }
+        let adopted = rig.store.adopt_from(&rig.data, &Tags::default());
+        assert_eq!(adopted, Err(Error::Os(libc::EIO)));
+    }
+}
+
+#[test]
 fn a_store_for_reading_writes_nothing() {
     let mut rig = Rig::new();
     rig.store.writable = false;

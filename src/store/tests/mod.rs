@@ -2,6 +2,7 @@
 
 mod crash;
 mod faults;
+mod files;
 mod requests;
 mod sim;
 mod threads;

@@ -19,6 +19,8 @@ pub(super) struct World {
     /// Writes and flushes until the power fails.
     pub(super) steps: Option<u32>,
     pub(super) fault: Option<Fault>,
+    /// The next flush of this file fails.
+    pub(super) sync_fails: Option<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +60,8 @@ impl World {
         let side = Records::new(format, &ID).file_bytes(blocks).unwrap();
         let image = |now| Image { now, ..Image::default() };
         let files = [image(vec![0; side as usize]), image(stale)];
-        let world = Arc::new(Mutex::new(World { atom, files, steps: None, fault: None }));
+        let world =
+            Arc::new(Mutex::new(World { atom, files, steps: None, fault: None, sync_fails: None }));
         [SIDE, DATA].map(|which| Sim { world: Arc::clone(&world), which })
     }
 
@@ -154,6 +157,10 @@ impl Medium for Sim {
         let mut world = self.world();
         world.alive()?;
         world.step()?;
+        if world.sync_fails == Some(self.which) {
+            world.sync_fails = None;
+            return Err(Error::Os(libc::EIO));
+        }
         world.files[self.which].versions.clear();
         Ok(())
     }
