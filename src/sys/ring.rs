@@ -29,7 +29,7 @@ impl Ring {
         let mut builder = IoUring::builder();
         match setup {
             Setup::Plain => &mut builder,
-            Setup::SqPoll => builder.setup_sqpoll(10),
+            Setup::SqPoll => builder.setup_sqpoll(1),
             Setup::DeferTaskrun => builder.setup_single_issuer().setup_defer_taskrun(),
         };
         match builder.build(entries) {
