@@ -131,6 +131,18 @@ AT(urx_result, append_offset, 80, 8);
 AT(urx_result, append_lba, 88, 8);
 AT(urx_result, reserved, 96, 32);
 
+SIZE(urx_queue_opts, 64);
+AT(urx_queue_opts, size, 0, 4);
+AT(urx_queue_opts, allow, 4, 4);
+AT(urx_queue_opts, max_workers, 8, 4);
+AT(urx_queue_opts, max_waiting, 12, 4);
+AT(urx_queue_opts, reserved, 16, 48);
+
+SIZE(urx_io, 512);
+AT(urx_io, path, 0, 4);
+AT(urx_io, sqe_size, 4, 4);
+AT(urx_io, lib, 8, 504);
+
 /* IO_INTEGRITY_CHK_GUARD, _REFTAG, _APPTAG and IORING_FEAT_RW_ATTR of the kernel. */
 _Static_assert(URX_CHECK_GUARD == 1 && URX_CHECK_REF == 2 && URX_CHECK_APP == 4, "checks");
 _Static_assert(URX_CHECK_STORAGE == 8 && URX_FEAT_RW_ATTR == 1u << 16, "bits");
@@ -153,6 +165,13 @@ int main(void)
 	static const uint32_t sources[] = { URX_SOURCE_NONE, URX_SOURCE_LBMD, URX_SOURCE_SYSFS,
 					    URX_SOURCE_IDENTIFY, URX_SOURCE_DRIVER, URX_SOURCE_STAT,
 					    URX_SOURCE_SIDEFILE };
+	static const uint32_t ops[] = { URX_OP_READ, URX_OP_WRITE, URX_OP_COMPARE, URX_OP_WRITE_ZEROES,
+					URX_OP_FLUSH, URX_OP_APPEND, URX_OP_ZONE_RESET, URX_OP_ZONE_OPEN,
+					URX_OP_ZONE_CLOSE, URX_OP_ZONE_FINISH };
+	static const uint32_t flags[] = { URX_RW_IOVEC, URX_RW_FIXED_BUF, URX_RW_FUA, URX_RW_PRACT,
+					  URX_RW_LINKED };
+	static const uint32_t paths[] = { URX_PATH_ATTR, URX_PATH_URING_CMD, URX_PATH_IOCTL,
+					  URX_PATH_SOFTWARE };
 	static const uint32_t facts[] = { URX_FACT_FORMAT, URX_FACT_TYPE, URX_FACT_NSID,
 					  URX_FACT_BYTES, URX_FACT_START, URX_FACT_LIMITS,
 					  URX_FACT_ZONES };
@@ -163,14 +182,18 @@ int main(void)
 		CHECK_EQ(kinds[n], n + 1);
 	for (uint32_t n = 0; n < COUNT(sources); n++)
 		CHECK_EQ(sources[n], n);
+	for (uint32_t n = 0; n < COUNT(ops); n++)
+		CHECK_EQ(ops[n], n + 1);
+	for (uint32_t n = 0; n < COUNT(flags); n++)
+		CHECK_EQ(flags[n], 1u << n);
+	for (uint32_t n = 0; n < COUNT(paths); n++)
+		CHECK_EQ(paths[n], 1u << n);
 	for (uint32_t n = 0; n < COUNT(facts); n++)
 		CHECK_EQ(facts[n], n);
 	CHECK_EQ(URX_INFO_WRITABLE | URX_INFO_DIRECT << 4 | URX_INFO_ATTR << 8 | URX_INFO_HIDDEN << 12,
 		 0x8421);
 	CHECK_EQ(URX_ERROR_BLOCK | URX_ERROR_VALUES << 4 | URX_ERROR_IN_TRANSIT << 8, 0x421);
 	CHECK_EQ(URX_TARGET_WRITE | URX_TARGET_BUFFERED << 4 | URX_TARGET_CREATE_SIDE << 8, 0x421);
-	CHECK_EQ(URX_REPORT_COUNT_ALL, 1);
-	CHECK_EQ(URX_OP_READ | URX_OP_WRITE << 4 | URX_RW_IOVEC << 8 | URX_RW_FIXED_BUF << 12, 0x2121);
-	CHECK_EQ(URX_PATH_ATTR | URX_PI_INTERLEAVED << 4, 0x11);
+	CHECK_EQ(URX_REPORT_COUNT_ALL | URX_PI_INTERLEAVED << 4, 0x11);
 	return 0;
 }

@@ -170,9 +170,123 @@ static void null_requests(void)
 	urx_target_close(target);
 }
 
+static void null_ladder(void)
+{
+	struct urx_queue_opts opts = { .size = sizeof(opts) }, bad;
+	struct urx_result result = { .size = sizeof(result) };
+	struct urx_rw rw = { .size = sizeof(rw), .op = URX_OP_FLUSH }, broken;
+	struct urx_target *target;
+	struct urx_queue *queue = (void *)1, *own;
+	uint64_t sqe_words[16], cqe_words[4] = { 0 };
+	struct io_uring_sqe *sqe = (void *)sqe_words;
+	struct io_uring_cqe *cqe = (void *)cqe_words;
+	struct urx_io io;
+	const char *why = NULL;
+
+	memset(sqe_words, 0x5a, sizeof(sqe_words));
+	CHECK_EQ(urx_target_open(&target, "/proc/self/exe", NULL), 0);
+
+	CHECK_EQ(urx_queue_open(NULL, 0, 0, 0, NULL), -EINVAL);
+	CHECK_EQ(urx_queue_open(&queue, -2, 0, 0, NULL), -EINVAL);
+	CHECK(!queue);
+	CHECK_EQ(urx_queue_open(&queue, -1, 1, 0, NULL), -EINVAL);
+	bad = opts, bad.size = 1;
+	CHECK_EQ(urx_queue_open(&queue, 0, 0, 0, &bad), -EINVAL);
+	bad = opts, bad.allow = 16;
+	CHECK_EQ(urx_queue_open(&queue, 0, 0, 0, &bad), -EINVAL);
+	bad = opts, bad.reserved[5] = 1;
+	CHECK_EQ(urx_queue_open(&queue, 0, 0, 0, &bad), -EINVAL);
+	CHECK(!queue);
+	CHECK_EQ(urx_queue_open(&queue, 0, 0, 0, &opts), 0);
+	CHECK_EQ(urx_queue_open(&own, -1, 0, 0, NULL), 0);
+	urx_queue_close(NULL);
+
+	/* Memory that was never planned, whatever is in it. */
+	memset(&io, 0, sizeof(io));
+	for (int n = 0; n < 3; n++) {
+		urx_io_drop(&io);
+		CHECK_EQ(urx_io_result(&io, cqe, &result), -EINVAL);
+		urx_prep(sqe, &io);
+		fill(&io, sizeof(io), (uint64_t)n);
+	}
+	urx_io_drop(NULL);
+	urx_prep(NULL, &io);
+	urx_prep(NULL, NULL);
+	sqe->user_data = 77;
+	urx_prep(sqe, NULL);
+	CHECK_EQ(sqe->user_data, 77);
+	CHECK_EQ(urx_io_result(NULL, cqe, &result), -EINVAL);
+	CHECK_EQ(urx_io_result(&io, NULL, &result), -EINVAL);
+
+	CHECK_EQ(urx_plan(NULL, target, &rw, &io), -EINVAL);
+	CHECK_EQ(urx_plan(queue, NULL, &rw, &io), -EINVAL);
+	CHECK_EQ(urx_plan(queue, target, NULL, &io), -EINVAL);
+	CHECK_EQ(urx_plan(queue, target, &rw, NULL), -EINVAL);
+	CHECK_EQ(urx_plan(queue, target, &rw, (void *)((char *)&io + 1)), -EINVAL);
+	CHECK_EQ(urx_plan(own, target, &rw, &io), -EINVAL); /* its ring is for urx_run() */
+	CHECK_EQ(urx_plan(queue, target, &rw, &io), -EOPNOTSUPP); /* a bare file has no blocks */
+	CHECK_EQ(urx_run(own, target, &rw, &result), -EOPNOTSUPP);
+	broken = rw, broken.size = 1;
+	CHECK_EQ(urx_plan(queue, target, &broken, &io), -EINVAL);
+	broken = rw, broken.op = 11;
+	CHECK_EQ(urx_plan(queue, target, &broken, &io), -EINVAL);
+	broken = rw, broken.flags = 32;
+	CHECK_EQ(urx_plan(queue, target, &broken, &io), -EINVAL);
+	broken = rw, broken.allow = 16;
+	CHECK_EQ(urx_plan(queue, target, &broken, &io), -EINVAL);
+	broken = rw, broken.reserved1 = 1;
+	CHECK_EQ(urx_plan(queue, target, &broken, &io), -EINVAL);
+	broken = rw, broken.op = URX_OP_READ, broken.flags = URX_RW_IOVEC, broken.data_len = 1;
+	CHECK_EQ(urx_plan(queue, target, &broken, &io), -EINVAL);
+	broken.data = data, broken.data_len = 1025;
+	CHECK_EQ(urx_plan(queue, target, &broken, &io), -EINVAL);
+
+	CHECK_EQ(urx_run(NULL, target, &rw, &result), -EINVAL);
+	CHECK_EQ(urx_run(own, NULL, &rw, &result), -EINVAL);
+	CHECK_EQ(urx_run(own, target, NULL, &result), -EINVAL);
+	CHECK_EQ(urx_run(queue, target, &rw, NULL), -EINVAL);
+	CHECK_EQ(urx_diagnose(NULL, NULL, &rw, &result), -EINVAL);
+	CHECK_EQ(urx_diagnose(NULL, target, NULL, &result), -EINVAL);
+	CHECK_EQ(urx_diagnose(NULL, target, &rw, NULL), -EINVAL);
+
+	CHECK_EQ(urx_explain(queue, NULL, &rw, URX_PATH_ATTR, &why), -EINVAL);
+	CHECK(why && *why);
+	for (uint32_t path = 0; path <= 32; path++) {
+		int one = path == 1 || path == 2 || path == 4 || path == 8;
+
+		why = NULL;
+		CHECK_EQ(urx_explain(queue, target, NULL, path, &why), one ? -EOPNOTSUPP : -EINVAL);
+		CHECK(why && *why);
+		CHECK_EQ(urx_explain(NULL, target, NULL, path, NULL), one ? -EOPNOTSUPP : -EINVAL);
+	}
+
+	CHECK_EQ(urx_prep_nvme(NULL, target, &rw), -EINVAL);
+	CHECK_EQ(urx_prep_nvme(sqe, NULL, &rw), -EINVAL);
+	CHECK_EQ(urx_prep_nvme(sqe, target, NULL), -EINVAL);
+	CHECK_EQ(urx_prep_nvme_mixed(NULL, target, &rw), -EINVAL);
+	CHECK_EQ(urx_prep_nvme_mixed(sqe, NULL, &rw), -EINVAL);
+	CHECK_EQ(urx_prep_zone_append(NULL, target, 0, data, 512), -EINVAL);
+	CHECK_EQ(urx_prep_zone_append(sqe, NULL, 0, data, 512), -EINVAL);
+	CHECK_EQ(urx_nvme_result(NULL, &result), -EINVAL);
+	CHECK_EQ(urx_nvme_result(cqe, NULL), 0);
+	result.size = 1;
+	CHECK_EQ(urx_nvme_result(cqe, &result), -EINVAL);
+
+	CHECK_EQ(urx_target_refresh(NULL), -EINVAL);
+	CHECK_EQ(urx_target_refresh(target), 0);
+	CHECK_EQ(urx_target_flush(NULL), -EINVAL);
+	CHECK_EQ(urx_target_adopt(NULL, &tags), -EINVAL);
+	CHECK_EQ(urx_target_adopt(target, NULL), -EINVAL);
+	CHECK_EQ(urx_target_adopt(target, &tags), -EOPNOTSUPP);
+	urx_queue_close(queue);
+	urx_queue_close(own);
+	urx_target_close(target);
+}
+
 int main(void)
 {
 	fill(data, sizeof(data), 1);
+	null_ladder();
 	null_pi();
 	overlap();
 	sizes();

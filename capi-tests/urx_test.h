@@ -412,6 +412,176 @@ static inline void rewrite(const char *label, uint64_t block, uint32_t blocks, u
 	free(zeros);
 }
 
+/* ------------------------------------------------------------------ the ladder */
+
+/* By number: headers of 2022 lack some. */
+#define RING_IOPOLL (1u << 0)
+#define RING_SQPOLL (1u << 1)
+#define RING_BIG (1u << 10 | 1u << 11) /* SQE128, CQE32 */
+#define RING_DEFER (1u << 12 | 1u << 13) /* SINGLE_ISSUER, DEFER_TASKRUN */
+#define RING_MIXED (1u << 18 | 1u << 19) /* CQE_MIXED, SQE_MIXED */
+#define CQE_IS_32 (1u << 15)
+#define CQE_IS_SKIP (1u << 5)
+
+static const uint32_t all_paths[] __attribute__((unused)) = { URX_PATH_ATTR, URX_PATH_URING_CMD,
+							      URX_PATH_IOCTL, URX_PATH_SOFTWARE };
+
+/* A ring and its queue; false where this kernel has no such ring. */
+struct ladder {
+	struct io_uring ring;
+	struct urx_queue *queue;
+};
+
+static inline bool ladder_open(struct ladder *l, unsigned ring_flags)
+{
+	int ret = io_uring_queue_init(16, &l->ring, ring_flags);
+
+	if (ret == -EINVAL)
+		return false;
+	CHECK_EQ(ret, 0);
+	CHECK_EQ(urx_queue_open(&l->queue, URX_RING(&l->ring), NULL), 0);
+	return true;
+}
+
+/* The largest entries that this kernel's rings have. */
+static inline void ladder_best(struct ladder *l)
+{
+	if (!ladder_open(l, RING_BIG))
+		CHECK(ladder_open(l, 0));
+}
+
+static inline void ladder_close(struct ladder *l)
+{
+	urx_queue_close(l->queue);
+	io_uring_queue_exit(&l->ring);
+}
+
+/*
+ * An SQE of so many bytes. On a ring with both sizes a large one takes two slots that lie together, as
+ * io_uring_get_sqe128() gets them: a NOP fills the last slot where they would not.
+ */
+static inline struct io_uring_sqe *ladder_sqe(struct ladder *l, uint32_t size)
+{
+	struct io_uring *ring = &l->ring;
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+	CHECK(sqe);
+	if (size == 64 || ring->flags & IORING_SETUP_SQE128)
+		return sqe;
+	CHECK_EQ(size, 128);
+	CHECK(ring->flags & 1u << 19);
+	if (sqe == ring->sq.sqes + ring->sq.ring_entries - 1) {
+		io_uring_prep_nop(sqe);
+		sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+		sqe = io_uring_get_sqe(ring);
+		CHECK(sqe);
+	}
+	CHECK(io_uring_get_sqe(ring) == sqe + 1);
+	return sqe;
+}
+
+/* The next CQE, into 32 bytes, as words: user_data, res and flags, the rest. */
+static inline void ladder_reap(struct ladder *l, uint64_t copy[4])
+{
+	unsigned flags = l->ring.flags;
+	struct io_uring_cqe *cqe;
+	bool large;
+
+	CHECK_EQ(io_uring_wait_cqe(&l->ring, &cqe), 0);
+	while (cqe->flags & CQE_IS_SKIP && flags & 1u << 18) {
+		io_uring_cqe_seen(&l->ring, cqe);
+		CHECK_EQ(io_uring_wait_cqe(&l->ring, &cqe), 0);
+	}
+	large = flags & IORING_SETUP_CQE32 || (flags & 1u << 18 && cqe->flags & CQE_IS_32);
+	memset(copy, 0xa5, 32);
+	memcpy(copy, cqe, large ? 32 : 16);
+	io_uring_cq_advance(&l->ring, flags & 1u << 18 && large ? 2 : 1);
+}
+
+/* One request from plan to result. */
+static inline int ladder_run(struct ladder *l, struct urx_target *target, const struct urx_rw *rw,
+			     struct urx_result *result)
+{
+	struct urx_result mine = { .size = sizeof(mine) };
+	struct io_uring_sqe *sqe;
+	struct urx_io io;
+	uint64_t cqe[4];
+	int ret;
+
+	memset(&io, 0x5a, sizeof(io));
+	ret = urx_plan(l->queue, target, rw, &io);
+	if (!ret) {
+		CHECK(!rw->allow || rw->allow & io.path);
+		sqe = ladder_sqe(l, io.sqe_size);
+		sqe->user_data = 0x5eed;
+		urx_prep(sqe, &io);
+		CHECK_EQ(sqe->user_data, 0x5eed);
+		CHECK(io_uring_submit(&l->ring) > 0);
+		ladder_reap(l, cqe);
+		CHECK_EQ(cqe[0], 0x5eed);
+		ret = urx_io_result(&io, (void *)cqe, &mine);
+		CHECK_EQ(mine.res, ret);
+		CHECK_EQ(mine.path, io.path);
+	}
+	if (result)
+		*result = mine;
+	return ret;
+}
+
+/* Whether a path would carry a request; asks for a sentence either way. */
+static inline bool ladder_carries(struct ladder *l, struct urx_target *target, const struct urx_rw *rw,
+				  uint32_t path, const char **why)
+{
+	struct urx_rw only = *rw;
+	int ret;
+
+	*why = NULL;
+	only.allow = path;
+	ret = urx_explain(l->queue, target, &only, path, why);
+	CHECK(*why && **why);
+	return !ret;
+}
+
+/* A file beside the test that nobody else has; the text is static: one at a time. */
+static inline const char *scratch(const char *name)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "%s/urx-%d-%s", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp",
+		 (int)getpid(), name);
+	return path;
+}
+
+/* A target whose metadata a side file keeps, on `path`, or on a new file of so many bytes. */
+static inline struct urx_target *side_target(const char *path, uint64_t bytes,
+					     const struct urx_pi_format *format)
+{
+	char data[160], side[160];
+	const char *why = "";
+	struct urx_target_opts opts = { .size = sizeof(opts), .side_path = side, .side_format = format,
+					.flags = URX_TARGET_WRITE | URX_TARGET_CREATE_SIDE, .why = &why };
+	struct urx_target *target;
+	int ret;
+
+	snprintf(side, sizeof(side), "%s", scratch("side"));
+	snprintf(data, sizeof(data), "%s", path ? path : scratch("data"));
+	if (!path) {
+		int fd = open(data, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+		CHECK(fd >= 0);
+		CHECK_EQ(ftruncate(fd, (off_t)bytes), 0);
+		close(fd);
+	}
+	unlink(side);
+	ret = urx_target_open(&target, data, &opts);
+	if (ret)
+		FAIL("%s with a side file: %s: %s", data, strerror(-ret), why);
+	unlink(side);
+	if (!path)
+		unlink(data);
+	return target;
+}
+
 /* Every namespace with protection information that takes writes anywhere. */
 static const char *const protected_labels[] __attribute__((unused)) = {
 	"pi512", "pi4k", "pi8last", "type2", "type3", "pi64", "pi64t3", "ms64first", "ms64last", "part",

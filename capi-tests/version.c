@@ -39,5 +39,23 @@ int main(void)
 	CHECK_STR(urx_source_str(URX_SOURCE_STAT), "stat");
 	CHECK_STR(urx_source_str(URX_SOURCE_SIDEFILE), "side file");
 	CHECK_STR(urx_source_str(7), "unknown");
+
+	CHECK_STR(urx_path_str(URX_PATH_ATTR), "attr");
+	CHECK_STR(urx_path_str(URX_PATH_URING_CMD), "uring_cmd");
+	CHECK_STR(urx_path_str(URX_PATH_IOCTL), "ioctl");
+	CHECK_STR(urx_path_str(URX_PATH_SOFTWARE), "software");
+	CHECK_STR(urx_path_str(0), "unknown");
+	CHECK_STR(urx_path_str(URX_PATH_ATTR | URX_PATH_IOCTL), "unknown");
+	CHECK_STR(urx_path_str(16), "unknown");
+
+	CHECK_STR(urx_status_str(0), "success");
+	CHECK_STR(urx_status_str(0x282), "guard check error");
+	CHECK_STR(urx_status_str(0x283), "application tag check error");
+	CHECK_STR(urx_status_str(0x284), "reference tag check error");
+	CHECK_STR(urx_status_str(0x285), "compare failure");
+	CHECK_STR(urx_status_str(0x080), "LBA out of range");
+	CHECK_STR(urx_status_str(0x1bc), "zone invalid write");
+	CHECK_STR(urx_status_str(0x4282), "unknown"); /* DNR is no part of it */
+	CHECK_STR(urx_status_str(UINT32_MAX), "unknown");
 	return 0;
 }
