@@ -1,5 +1,5 @@
-# make            build the library
-# make install    PREFIX, DESTDIR, LIBDIR, INCLUDEDIR, MANDIR as usual
+# make            build the library and the tool urx
+# make install    PREFIX, DESTDIR, BINDIR, LIBDIR, INCLUDEDIR, MANDIR as usual
 # make demo       the main job, from a bare checkout: installs what is missing, builds, shows
 # make check      every test there is, the kernels in the VM included
 # make check-host all but the VM
@@ -10,6 +10,7 @@
 # make clean
 
 PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
@@ -24,17 +25,21 @@ INSTALL = install -D -m 644
 
 all:
 	$(CARGO) build --release --locked
+	$(CC) -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra $(CFLAGS) -Iinclude tools/urx.c -o $(BUILT)/urx \
+		$(BUILT)/liburing_ext.so $(LDFLAGS)
 
 install: all
+	install -D -m 755 $(BUILT)/urx $(DESTDIR)$(BINDIR)/urx
 	install -D -m 755 $(BUILT)/liburing_ext.so $(DESTDIR)$(LIBDIR)/liburing-ext.so.$(VERSION)
 	ln -sf liburing-ext.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/liburing-ext.so
 	$(INSTALL) $(BUILT)/liburing_ext.a $(DESTDIR)$(LIBDIR)/liburing-ext.a
 	$(INSTALL) include/liburing-ext.h $(DESTDIR)$(INCLUDEDIR)/liburing-ext.h
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(MANDIR)/man7
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(addprefix $(DESTDIR)$(MANDIR)/man,1 3 7)
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 		-e 's|@VERSION@|$(VERSION)|' pkgconfig/liburing-ext.pc.in \
 		> $(DESTDIR)$(LIBDIR)/pkgconfig/liburing-ext.pc
+	install -m 644 man/*.1 $(DESTDIR)$(MANDIR)/man1
 	install -m 644 man/*.3 $(DESTDIR)$(MANDIR)/man3
 	install -m 644 man/*.7 $(DESTDIR)$(MANDIR)/man7
 

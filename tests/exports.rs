@@ -58,7 +58,7 @@ fn the_manual_mentions_what_the_header_has_and_nothing_else() {
     let (declared, mut mentioned) = (words(&header), words(&manual.replace("\\fB", " ")));
     let defined = header.lines().filter_map(|line| {
         let constant = line.strip_prefix("#define ").filter(|l| l.starts_with("URX_"));
-        constant.or(line.strip_prefix("struct urx_")).map(|_| line.split([' ', ';']).nth(1))
+        constant.or(line.strip_prefix("struct urx_")).map(|_| line.split([' ', ';', '(']).nth(1))
     });
     let mut defined: Names = defined.flatten().map(str::to_owned).collect();
     defined.remove("URX_NOEXCEPT");
