@@ -4,7 +4,8 @@
 # make check      every test there is, the kernels in the VM included
 # make check-host all but the VM
 # make check-vm   KERNEL="5.10 6.1 6.12 6.18 latest", TEST=name: one piece
-# make bench      ratios to ISA-L, crc-fast and memcpy in one run; make bench-quick: the short of it
+# make bench      ratios to ISA-L, crc-fast, memcpy and code by hand in one run; make bench-quick: the short of it
+# make bench-vm   the same for requests to emulated NVMe, KERNEL=latest
 # make fuzz       the fuzz targets, SECONDS=60 each
 # make header     include/liburing-ext.h anew, from src/capi/
 # make clean
@@ -67,6 +68,10 @@ bench-quick:
 	tests/deps build bench
 	benches/run --quick
 
+bench-vm:
+	tests/deps build bench vm
+	KERNEL="$(lastword $(KERNEL))" benches/run --vm
+
 fuzz:
 	fuzz/run $(or $(SECONDS),60)
 
@@ -76,4 +81,4 @@ header:
 clean:
 	$(CARGO) clean
 
-.PHONY: all install demo check check-host check-vm bench bench-quick fuzz header clean
+.PHONY: all install demo check check-host check-vm bench bench-quick bench-vm fuzz header clean
