@@ -137,7 +137,7 @@ static void threads_when_needed(void)
 			ask_free(asks[n]);
 		}
 		way_close(&way);
-		CHECK_EQ(workers(), 0);
+		no_workers();
 	}
 }
 
@@ -244,7 +244,7 @@ static void many_queues(uint32_t path)
 		io_uring_queue_exit(&all[n].way.dev.ring);
 	}
 	urx_target_close(all[0].way.dev.target);
-	CHECK_EQ(workers(), 0);
+	no_workers();
 }
 
 /* One request in the midst of its work, one issued, one not submitted. */
@@ -315,7 +315,7 @@ static void closed_in_flight(uint32_t path)
 		return;
 	if (three_ways(&way, &three)) {
 		urx_queue_close(way.queue);
-		CHECK_EQ(workers(), 0);
+		no_workers();
 		reap_all(&way, 2, seen, NULL);
 		CHECK_EQ(result(three.begun, &seen[0]), LEN);
 		CHECK_EQ(result(three.issued, &seen[1]), -ECANCELED);
@@ -342,7 +342,7 @@ static void ring_first(uint32_t path)
 		urx_io_drop(&three.issued->io);
 		urx_io_drop(&three.begun->io);
 		urx_queue_close(way.queue);
-		CHECK_EQ(workers(), 0);
+		no_workers();
 		CHECK(kind_of_ring(&way.dev.ring, 16, 0));
 		three_end(&three);
 		/* The one that was issued may have been begun when the first had ended. */
