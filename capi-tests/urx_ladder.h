@@ -88,6 +88,15 @@ static inline unsigned workers(void)
 	return entries_of("/proc/self/task", "urx-worker");
 }
 
+/* None is left: a thread that was joined is listed a moment longer. */
+static inline void no_workers(void)
+{
+	for (unsigned tries = 0; workers(); tries++) {
+		CHECK(tries < 2000);
+		nap(1);
+	}
+}
+
 /* ------------------------------------------------------------------ ways */
 
 struct way {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::error::Result;
 use crate::sys::socket::{self, Epoll};
@@ -14,11 +15,12 @@ const STOP: u64 = u64::MAX;
 pub(super) struct Gate {
     epoll: Epoll,
     stop: File,
+    stopped: AtomicBool,
 }
 
 impl Gate {
     pub(super) fn new() -> Result<Self> {
-        let gate = Gate { epoll: Epoll::new()?, stop: socket::event()? };
+        let gate = Gate { epoll: Epoll::new()?, stop: socket::event()?, stopped: false.into() };
         gate.epoll.watch_readable(gate.stop.as_fd(), STOP)?;
         Ok(gate)
     }
@@ -33,11 +35,14 @@ impl Gate {
 
     /// A slot whose request was perhaps issued. None: stop.
     pub(super) fn next(&self) -> Option<u32> {
-        self.epoll.wait().ok().and_then(|key| u32::try_from(key).ok())
+        let slot = self.epoll.wait().ok().and_then(|key| u32::try_from(key).ok());
+        // Requests that were issued earlier are reported earlier.
+        slot.filter(|_| !self.stopped.load(Relaxed))
     }
 
     /// From now on `next` gives None to everyone.
     pub(super) fn stop(&self) {
+        self.stopped.store(true, Relaxed);
         let _ = (&self.stop).write_all(&1u64.to_ne_bytes());
     }
 }
