@@ -106,8 +106,6 @@ struct way {
 	unsigned setup;
 };
 
-static const uint32_t all_paths[] __attribute__((unused)) = { URX_PATH_SOFTWARE, URX_PATH_IOCTL,
-							      URX_PATH_URING_CMD, URX_PATH_ATTR };
 static const uint32_t worker_paths[] __attribute__((unused)) = { URX_PATH_SOFTWARE, URX_PATH_IOCTL };
 
 static const unsigned all_setups[] __attribute__((unused)) = {
@@ -117,7 +115,7 @@ static const unsigned all_setups[] __attribute__((unused)) = {
 #define SIDE_BYTES (16u << 20)
 
 /* A file of 16 MiB with a side file of T10-DIF over 4 KiB, whose names are `path` and `path`.side. */
-static inline int side_target(struct urx_target **target, const char *path, uint32_t flags)
+static inline int side_open(struct urx_target **target, const char *path, uint32_t flags)
 {
 	static const struct urx_pi_format format = { .size = sizeof(format), .interval = 4096, .meta_size = 8,
 						     .guard = URX_GUARD_T10DIF, .pi_type = 1 };
@@ -157,7 +155,7 @@ static inline struct urx_target *path_target(uint32_t path)
 		uint32_t flags = URX_TARGET_WRITE | URX_TARGET_CREATE_SIDE | URX_TARGET_BUFFERED;
 
 		empty_file(name, SIDE_BYTES);
-		CHECK_EQ(side_target(&target, name, flags), 0);
+		CHECK_EQ(side_open(&target, name, flags), 0);
 		remove_side(name);
 	} else {
 		CHECK_EQ(urx_target_open(&target, node("pi4k"), &opts), 0);
