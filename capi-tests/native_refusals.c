@@ -118,7 +118,7 @@ int main(void)
 	REFUSED(-EINVAL, "data", rw.data = b.data + 2);
 	REFUSED(-ERANGE, "offset", rw.offset = dev.info.bytes - 4096);
 	REFUSED(-ERANGE, "offset", rw.offset = UINT64_MAX - 4095);
-	REFUSED(-EOPNOTSUPP, "storage tag", rw.tags.checks = URX_CHECK_STORAGE);
+	REFUSED(-EINVAL, "tags", rw.tags.checks = URX_CHECK_STORAGE);
 	REFUSED(-EOPNOTSUPP, "application tag", rw.tags.app_ignore = 1);
 	urx_target_close(dev.target);
 	CHECK_EQ(urx_target_open(&dev.target, node("type3"), NULL), 0);

@@ -234,6 +234,7 @@ pub(super) unsafe fn read_rw(rw: *const urx_rw) -> Result<Call> {
     let meta = match rw.meta_len {
         0 if !rw.meta.is_null() => Segments::one(rw.meta, 0)?,
         0 => Segments::EMPTY,
+        _ if rw.meta.is_null() => return Err(Error::Invalid(c"meta: NULL")),
         len => Segments::one(rw.meta, len as usize)?,
     };
     if op == Op::Read {
