@@ -253,6 +253,14 @@ impl<'p, F: FnMut(Failure) -> ControlFlow<()>> Judge<'p, F> {
         at: usize,
     ) -> Result<()> {
         let (words, care, escape) = (self.words, self.care, self.escape);
+        let first = self.first.wrapping_add(self.counts.blocks);
+        if stride == N
+            && !self.done
+            && words.all_same(first, guards, run.as_chunks::<N>().0, [care, escape])
+        {
+            self.counts.blocks += guards.len() as u64;
+            return Ok(());
+        }
         let mut clean = 0;
         for (bytes, guard) in run.chunks_exact(stride).zip(guards) {
             let place = bytes.get(at..).and_then(|meta| meta.first_chunk::<N>());
