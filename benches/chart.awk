@@ -3,7 +3,7 @@
 BEGIN {
 	FS = ","
 	left = 260; unit = 130; row = 18; end = 6
-	colour["isal"] = colour["isal-copy"] = "#2b6cb0"; colour["memcpy+isal"] = "#63a0d8"
+	colour["isal"] = colour["isal-copy"] = colour["isal-avx"] = colour["isal-sse"] = "#2b6cb0"; colour["memcpy+isal"] = "#63a0d8"
 	colour["crc-fast"] = "#b7791f"; colour["memcpy+crc-fast"] = "#d9a95a"
 	colour["plain-c"] = "#718096"; colour["memcpy+plain-c"] = "#a0aec0"
 }

@@ -5,7 +5,7 @@
  *
  *     pi [--quick] TIER PI_CSV LIMITS_CSV [PEER VERSION LIBRARY]...
  *
- * appends a row a pair to PI_CSV and, unless quick, one a case to LIMITS_CSV. PEER is isal or crc-fast.
+ * appends a row a pair to PI_CSV and one a case to LIMITS_CSV. PEER is isal or crc-fast.
  * Everybody's tuples are compared with the library's before anything is timed.
  */
 #include <dlfcn.h>
@@ -196,6 +196,11 @@ static const struct kind {
 	{ "isal", "crc16_t10dif", URX_GUARD_T10DIF, isal16, NULL, "memcpy+isal" },
 	{ "isal", "crc32_iscsi", URX_GUARD_CRC32C, isal32, "isal", "memcpy+isal" },
 	{ "isal", "crc64_rocksoft_refl", URX_GUARD_CRC64, isal64, "isal", "memcpy+isal" },
+	/* What ISA-L takes on a CPU without VPCLMULQDQ, and without AVX: the peers of lesser tiers. */
+	{ "isal", "crc16_t10dif_02", URX_GUARD_T10DIF, isal16, "isal-avx", NULL },
+	{ "isal", "crc32_iscsi_01", URX_GUARD_CRC32C, isal32, "isal-avx", NULL },
+	{ "isal", "crc64_rocksoft_refl_by8", URX_GUARD_CRC64, isal64, "isal-avx", NULL },
+	{ "isal", "crc16_t10dif_01", URX_GUARD_T10DIF, isal16, "isal-sse", NULL },
 	{ "crc-fast", "bench_crc16_t10dif", URX_GUARD_T10DIF, fast16, "crc-fast", "memcpy+crc-fast" },
 	{ "crc-fast", "bench_crc32c", URX_GUARD_CRC32C, fast32, "crc-fast", "memcpy+crc-fast" },
 	{ "crc-fast", "bench_crc64_nvme", URX_GUARD_CRC64, fast64, "crc-fast", "memcpy+crc-fast" },
@@ -374,6 +379,7 @@ static struct {
 } libraries[8];
 static size_t nr_libraries = 1; /* the first is this program */
 static const char *tier;
+static bool lesser; /* measure the peers of lesser tiers too */
 static FILE *pi_csv, *limits_csv;
 static uint8_t *data_memory, *meta_memory, *bare_memory;
 
@@ -429,9 +435,8 @@ static void run_case(size_t guard, enum op op, bool interleaved, size_t interval
 	if (urx_pi_init(&j.pi, &format, &why))
 		DIE("urx_pi_init: %s", why);
 	contestants[n++] = (struct contestant){ .name = "ours", .plain = ours };
-	if (!quick)
-		contestants[n++] = (struct contestant){ .name = op == COPY ? "memcpy" : "read",
-							.plain = limit };
+	contestants[n++] = (struct contestant){ .name = op == COPY ? "memcpy" : "read",
+						.plain = limit };
 	for (size_t k = 0; k < COUNT(kinds); k++) {
 		const char *name = op == COPY ? kinds[k].copy : kinds[k].name;
 
@@ -439,6 +444,8 @@ static void run_case(size_t guard, enum op op, bool interleaved, size_t interval
 			struct contestant *c = &contestants[n];
 
 			if (strcmp(kinds[k].peer, libraries[l].name))
+				continue;
+			if (!strncmp(name, "isal-", 5) && op != COPY && !lesser)
 				continue;
 			if (n == MAX_CONTESTANTS)
 				DIE("too many peers");
@@ -527,6 +534,7 @@ int main(int argc, char **argv)
 	if (argc < 3 || argc % 3)
 		DIE("usage: pi [--quick] TIER PI_CSV LIMITS_CSV [PEER VERSION LIBRARY]...");
 	tier = argv[0];
+	lesser = !quick || strcmp(tier, "auto");
 	pi_csv = fopen(argv[1], "a");
 	limits_csv = fopen(argv[2], "a");
 	if (!pi_csv || !limits_csv)

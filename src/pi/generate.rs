@@ -1,6 +1,6 @@
 //! Making tuples, with and without copying the data.
 
-use super::crc::{Cpu, Sum};
+use super::crc::Sum;
 use super::tuple::{Tuple, Words};
 use super::walk::{Reader, Writer};
 use super::{BATCH, BlocksMut, Pi, SHORT, one};
@@ -59,6 +59,7 @@ impl Pi {
         let mut maker = Maker::new(self, tags, 0)?;
         let mut bare = Reader::new(bare);
         let (mut data, mut meta) = (Writer::new(data), Writer::new(meta));
+        let cpu = self.cpu(count);
         let mut room = [0; BATCH];
         while maker.block < count {
             let most = batch(count - maker.block);
@@ -74,7 +75,7 @@ impl Pi {
                     let meta = meta.run(n * self.meta_size).ok_or(SHORT)?;
                     let guards = room.get_mut(..n).ok_or(SHORT)?;
                     let (interval, guard) = (self.interval, self.protection.guard);
-                    Cpu::get().copy_guards(guard, from, interval, to, interval, interval, guards);
+                    cpu.copy_guards(guard, from, interval, to, interval, interval, guards);
                     maker.whole(guards, meta, self.meta_size, 0)?;
                 }
             }
@@ -92,6 +93,7 @@ impl Pi {
     ) -> Result<()> {
         let mut maker = Maker::new(self, tags, 0)?;
         let (mut bare, mut both) = (Reader::new(bare), Writer::new(both));
+        let cpu = self.cpu(count);
         let mut room = [0; BATCH];
         while maker.block < count {
             let most = batch(count - maker.block);
@@ -106,7 +108,7 @@ impl Pi {
                     let guards = room.get_mut(..n).ok_or(SHORT)?;
                     let (interval, stride) = (self.interval, self.stride());
                     let guard = self.protection.guard;
-                    Cpu::get().copy_guards(guard, from, interval, to, stride, interval, guards);
+                    cpu.copy_guards(guard, from, interval, to, stride, interval, guards);
                     maker.whole(guards, to, stride, interval)?;
                 }
             }
@@ -162,6 +164,7 @@ impl<'p> Maker<'p> {
         meta: &mut Writer<'m, impl Iterator<Item = &'m mut [u8]>>,
     ) -> Result<()> {
         let Pi { interval, meta_size, .. } = *self.pi;
+        let cpu = self.pi.cpu(count);
         let mut left = count;
         let mut room = [0; BATCH];
         while left > 0 {
@@ -177,7 +180,7 @@ impl<'p> Maker<'p> {
                     let data = data.run(n * interval).ok_or(SHORT)?;
                     let meta = meta.run(n * meta_size).ok_or(SHORT)?;
                     let guards = room.get_mut(..n).ok_or(SHORT)?;
-                    Cpu::get().guards(self.pi.protection.guard, data, interval, interval, guards);
+                    cpu.guards(self.pi.protection.guard, data, interval, interval, guards);
                     self.whole(guards, meta, meta_size, 0)?;
                     left -= n as u64;
                 }
@@ -193,6 +196,7 @@ impl<'p> Maker<'p> {
         both: &mut Writer<'a, impl Iterator<Item = &'a mut [u8]>>,
     ) -> Result<()> {
         let (interval, stride) = (self.pi.interval, self.pi.stride());
+        let cpu = self.pi.cpu(count);
         let mut left = count;
         let mut room = [0; BATCH];
         while left > 0 {
@@ -206,7 +210,7 @@ impl<'p> Maker<'p> {
                 n => {
                     let run = both.run(n * stride).ok_or(SHORT)?;
                     let guards = room.get_mut(..n).ok_or(SHORT)?;
-                    Cpu::get().guards(self.pi.protection.guard, run, interval, stride, guards);
+                    cpu.guards(self.pi.protection.guard, run, interval, stride, guards);
                     self.whole(guards, run, stride, interval)?;
                     left -= n as u64;
                 }

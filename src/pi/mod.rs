@@ -117,6 +117,11 @@ impl Pi {
         Some((self.offset() + byte, from_low % 8))
     }
 
+    /// The checksum kernels for a request of so many blocks.
+    fn cpu(&self, blocks: u64) -> crc::Cpu {
+        crc::Cpu::get().over(blocks.saturating_mul(self.interval as u64))
+    }
+
     /// Where the tuple starts in the metadata of a block.
     const fn offset(&self) -> usize {
         self.protection.offset as usize

@@ -126,27 +126,62 @@ impl Words {
         guards: &[u64],
         places: &mut [[u8; N]],
     ) -> Option<()> {
+        let straight = self.straight(block, guards.len())?;
+        for (i, (place, guard)) in places.iter_mut().zip(guards).enumerate() {
+            let [high, low] = straight.halves::<N>(*guard, i);
+            if N == 8
+                && let Some(place) = place.first_chunk_mut()
+            {
+                *place = low.to_be_bytes();
+            } else if let ([first, second], []) = place.as_chunks_mut::<8>() {
+                *first = high.to_be_bytes();
+                *second = low.to_be_bytes();
+            }
+        }
+        Some(())
+    }
+
+    /// Whether consecutive tuples are those of these guards where `care` has ones, and none has all of `escape`, in
+    /// fewer steps than one by one. False also where [`fill`](Self::fill) does nothing.
+    #[inline]
+    pub(super) fn all_same<const N: usize>(
+        &self,
+        block: u64,
+        guards: &[u64],
+        places: &[[u8; N]],
+        [care, escape]: [u128; 2],
+    ) -> bool {
+        let Some(straight) = self.straight(block, guards.len()) else {
+            return false;
+        };
+        let split = |word: u128| [(word >> 64) as u64, (word & mask(64)) as u64];
+        let ([care_high, care_low], [escape_high, escape_low]) = (split(care), split(escape));
+        let (mut different, mut escapes) = (0, false);
+        for (i, (place, guard)) in places.iter().zip(guards).enumerate() {
+            let [high, low] = straight.halves::<N>(*guard, i);
+            let [is_high, is_low] = split(load(place));
+            different |= (is_high ^ high) & care_high | (is_low ^ low) & care_low;
+            escapes |= is_high & escape_high == escape_high && is_low & escape_low == escape_low;
+        }
+        different == 0 && !escapes
+    }
+
+    /// The words of consecutive blocks, if they differ in guards and low halves only.
+    #[inline]
+    fn straight(&self, block: u64, count: usize) -> Option<Straight> {
         let first = self.reference(block);
         let step = self.counted & (self.ref_mask & 1) as u64; // not where there is no reference tag
-        let behind = first + u128::from(step) * guards.len() as u128;
+        let behind = first + u128::from(step) * count as u128;
         if behind & !self.ref_mask != 0 || behind >> 64 != first >> 64 {
             return None;
         }
         let word = self.fixed | first;
-        let (high, mut low) = ((word >> 64) as u64, (word & mask(64)) as u64);
-        let shift = if self.guard == Guard::Crc32c { 32 } else { 0 };
-        for (place, guard) in places.iter_mut().zip(guards) {
-            if let Some(place) = place.first_chunk_mut::<8>()
-                && N == 8
-            {
-                *place = (low | guard << 48).to_be_bytes();
-            } else if let ([first, second], []) = place.as_chunks_mut::<8>() {
-                *first = (high | guard << shift).to_be_bytes();
-                *second = low.to_be_bytes();
-            }
-            low = low.wrapping_add(step);
-        }
-        Some(())
+        Some(Straight {
+            high: (word >> 64) as u64,
+            low: (word & mask(64)) as u64,
+            step,
+            shift: if self.guard == Guard::Crc32c { 32 } else { 0 },
+        })
     }
 
     /// The word of a block with this guard.
@@ -158,6 +193,27 @@ impl Words {
             Guard::Crc64 => u128::from(guard) << 64,
         };
         guard | self.fixed | self.reference(block)
+    }
+}
+
+/// Words whose low halves count up.
+struct Straight {
+    high: u64,
+    low: u64,
+    step: u64,
+    /// Where the guard of a tuple of 16 bytes starts in the high half.
+    shift: u32,
+}
+
+impl Straight {
+    /// High and low half of the word of a block, counted from the first; of 8 bytes in all: the low one.
+    #[inline(always)]
+    fn halves<const N: usize>(&self, guard: u64, i: usize) -> [u64; 2] {
+        let low = self.low.wrapping_add(self.step.wrapping_mul(i as u64));
+        match N {
+            8 => [0, low | guard << 48],
+            _ => [self.high | guard << self.shift, low],
+        }
     }
 }
 
@@ -245,6 +301,19 @@ mod tests {
                     let mut word = [0; N];
                     store(&mut word, words.word(guards[i], 5 + i as u64));
                     assert_eq!(*place, word, "{words:?} {i}");
+                }
+                let all = mask(8 * N as u32);
+                let same = |places: &[[u8; N]; 4], care, escape| {
+                    words.all_same(5, &guards, places, [care, escape])
+                };
+                assert_eq!(same(&places, all, all), straight, "{words:?}");
+                for n in 0..8 * N {
+                    let mut other = places;
+                    other[n % 4][n / 8] ^= 0x80 >> (n % 8);
+                    let bit = 1 << (8 * N - 1 - n);
+                    assert!(!same(&other, all, all), "{words:?} {bit:#x}");
+                    assert_eq!(same(&other, all ^ bit, all), straight, "{words:?} {bit:#x}");
+                    assert!(!same(&other, 0, load(&other[n % 4])), "{words:?} {bit:#x}");
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::iter::empty;
 use std::ops::ControlFlow;
 
-use super::crc::{Cpu, Sum};
+use super::crc::Sum;
 use super::generate::batch;
 use super::tuple::{Tuple, Words, load};
 use super::walk::{Reader, Writer};
@@ -103,6 +103,7 @@ impl Pi {
         let mut judge = Judge::new(self, wanted, 0, found)?;
         let (mut data, mut meta) = (Reader::new(data), Reader::new(meta));
         let mut bare = Writer::new(bare);
+        let cpu = self.cpu(count);
         let mut copied = 0;
         let mut room = [0; BATCH];
         while copied < count {
@@ -126,7 +127,7 @@ impl Pi {
                     let guards = room.get_mut(..n).ok_or(SHORT)?;
                     let (interval, stride) = (self.interval, self.stride());
                     let guard = self.protection.guard;
-                    Cpu::get().copy_guards(guard, run, stride, to, interval, interval, guards);
+                    cpu.copy_guards(guard, run, stride, to, interval, interval, guards);
                     judge.whole(run, guards, &mut meta)?;
                     copied += n as u64;
                 }
@@ -196,6 +197,7 @@ impl<'p, F: FnMut(Failure) -> ControlFlow<()>> Judge<'p, F> {
         meta: &mut Reader<'m, impl Iterator<Item = &'m [u8]>>,
     ) -> Result<u64> {
         let (interval, stride) = (self.pi.interval, self.pi.stride());
+        let cpu = self.pi.cpu(count);
         let mut left = count;
         let mut room = [0; BATCH];
         while left > 0 && !self.done {
@@ -209,7 +211,7 @@ impl<'p, F: FnMut(Failure) -> ControlFlow<()>> Judge<'p, F> {
                 n => {
                     let run = data.run(n * stride).ok_or(SHORT)?;
                     let guards = room.get_mut(..n).ok_or(SHORT)?;
-                    Cpu::get().guards(self.pi.protection.guard, run, interval, stride, guards);
+                    cpu.guards(self.pi.protection.guard, run, interval, stride, guards);
                     self.whole(run, guards, meta)?;
                     left -= n as u64;
                 }
@@ -253,6 +255,14 @@ impl<'p, F: FnMut(Failure) -> ControlFlow<()>> Judge<'p, F> {
         at: usize,
     ) -> Result<()> {
         let (words, care, escape) = (self.words, self.care, self.escape);
+        let first = self.first.wrapping_add(self.counts.blocks);
+        if stride == N
+            && !self.done
+            && words.all_same(first, guards, run.as_chunks::<N>().0, [care, escape])
+        {
+            self.counts.blocks += guards.len() as u64;
+            return Ok(());
+        }
         let mut clean = 0;
         for (bytes, guard) in run.chunks_exact(stride).zip(guards) {
             let place = bytes.get(at..).and_then(|meta| meta.first_chunk::<N>());

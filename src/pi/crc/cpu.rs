@@ -72,11 +72,15 @@ pub const fn start(guard: Guard) -> u64 {
 pub struct Cpu {
     /// Of a tier whose features this CPU has: the constructors see to it.
     kernels: &'static Kernels,
+    far: bool,
 }
+
+/// Bytes that a nearer cache does not hold on any machine, not with what else there is.
+const FAR: u64 = 2 << 20;
 
 impl Cpu {
     /// No CPU features: tables.
-    pub const PORTABLE: Cpu = Cpu { kernels: &PORTABLE };
+    pub const PORTABLE: Cpu = Cpu { kernels: &PORTABLE, far: false };
 
     /// What this CPU can run, slowest first.
     pub fn all() -> impl Iterator<Item = Cpu> {
@@ -89,7 +93,7 @@ impl Cpu {
             all(target_arch = "aarch64", target_endian = "little")
         )))]
         let fast = std::iter::empty();
-        std::iter::once(&PORTABLE).chain(fast).map(|kernels| Cpu { kernels })
+        std::iter::once(&PORTABLE).chain(fast).map(|kernels| Cpu { kernels, far: false })
     }
 
     /// The fastest that this CPU can run. For tests the environment variable `URX_CPU`, read once, can
@@ -106,6 +110,11 @@ impl Cpu {
     /// `portable`; on x86-64 `sse`, `avx2`, `avx512` or `vpclmul`; on aarch64 `crc` or `pmull`.
     pub fn name(self) -> &'static str {
         self.kernels.name
+    }
+
+    /// For a request of so many bytes: where they come from decides in which order they are best read.
+    pub fn over(self, bytes: u64) -> Cpu {
+        Cpu { far: bytes >= FAR, ..self }
     }
 
     fn kernel(self, guard: Guard) -> &'static Kernel {
@@ -142,6 +151,7 @@ impl Cpu {
         out: &mut [u64],
     ) -> usize {
         let mut run = Run::new(data, stride, None, interval, out.len());
+        run.far = self.far;
         // SAFETY: as in `update`.
         unsafe { (self.blocks_kernel(guard, interval).guards)(&mut run, out) };
         run.count()
@@ -161,6 +171,7 @@ impl Cpu {
         out: &mut [u64],
     ) -> usize {
         let mut run = Run::new(data, stride, Some((to, to_stride)), interval, out.len());
+        run.far = self.far;
         // SAFETY: as in `update`.
         unsafe { (self.blocks_kernel(guard, interval).copy_guards)(&mut run, out) };
         run.count()

@@ -37,9 +37,14 @@ fn oracle(guard: Guard, bytes: &[u8]) -> u64 {
     }
 }
 
+/// Every tier, for little and for much.
+fn everyone() -> impl Iterator<Item = Cpu> {
+    Cpu::all().flat_map(|cpu| [cpu, cpu.over(u64::MAX)])
+}
+
 /// Calls for every tier and guard, naming them should it panic.
 fn for_all(judge: impl Fn(Cpu, Guard)) {
-    for cpu in Cpu::all() {
+    for cpu in everyone() {
         for guard in GUARDS {
             println!("{} {guard:?}", cpu.name()); // shown when the test fails
             judge(cpu, guard);
@@ -139,7 +144,7 @@ fn guards_of_blocks() {
             let data = &noise(stride * most + 1)[1..];
             for guard in GUARDS {
                 let expected = expected(guard, data, interval, stride, most);
-                for cpu in Cpu::all() {
+                for cpu in everyone() {
                     for count in (0..=most).filter(|n| *n < 10 || n % 4 == 1) {
                         // Without the gap behind the last; one place more must stay as it is.
                         let data = &data[..(stride * count).saturating_sub(gap)];
@@ -186,7 +191,7 @@ fn copies_with_guards() {
             let data = noise(stride * most);
             for guard in GUARDS {
                 let expected = expected(guard, &data, interval, stride, most);
-                for cpu in Cpu::all() {
+                for cpu in everyone() {
                     for count in 1..=most {
                         let shift = 64 + count;
                         let mut to = vec![0xa5; to_stride * count + 2 * shift];

@@ -8,6 +8,9 @@ pub(super) struct Run<'a> {
     interval: usize,
     copy: Option<(&'a mut [u8], usize)>,
     count: usize,
+    /// Part of so much that it comes from beyond the nearer caches.
+    #[allow(dead_code, reason = "kernels that have no use for it")]
+    pub(super) far: bool,
 }
 
 /// Where a block starts: [`Run::interval`] bytes can be read from `from` and, if the run copies, be
@@ -41,7 +44,7 @@ impl<'a> Run<'a> {
         if let Some((to, to_stride)) = &copy {
             count = count.min(fit(to.len(), interval, *to_stride));
         }
-        Run { data, stride, interval, copy, count }
+        Run { data, stride, interval, copy, count, far: false }
     }
 
     /// Bytes of a block.

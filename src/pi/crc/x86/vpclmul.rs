@@ -30,6 +30,10 @@ const fn kernel<P: Polynomial>() -> Kernel {
 /// Bytes of a vector.
 const VECTOR: usize = 64;
 
+/// Instead of an interval: blocks come from far away, where one after the other comes fastest, and any prefetching slows
+/// what the CPU does by itself.
+const FAR: usize = usize::MAX;
+
 /// Blocks whose sums are made, and reduced, together.
 const TOGETHER: usize = 4;
 
@@ -49,7 +53,7 @@ fn load(keys: &[[u64; 2]; 4]) -> __m512i {
 #[inline]
 #[target_feature(enable = "avx512f")]
 unsafe fn take<const COPY: bool>(block: Block, at: usize) -> __m512i {
-    // SAFETY: a prefetch may go anywhere; the block's bytes can be read and, if copied, written (`Block`), and these are among them
+    // SAFETY: the block's bytes can be read and, if copied, written (`Block`), and these are among them
     // (the caller's promise).
     unsafe {
         let vector = _mm512_loadu_si512(block.from.add(at).cast());
@@ -293,18 +297,18 @@ fn together(sum: &mut __m512i, crc: &mut u64) {
     }
 }
 
-/// The remainders of blocks, `carried` added to the first 8 bytes of each.
+/// Lanes whose sum is that of each block, `carried` added to its first 8 bytes, and what is to be added to its remainder.
 ///
 /// # Safety
 ///
 /// The blocks are of one run of this interval, a multiple of 8 and not 0, which copies if `COPY`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,gfni,sse4.2")]
-unsafe fn remainders<P: Polynomial, const N: usize, const COPY: bool, const INTERVAL: usize>(
+unsafe fn whole<P: Polynomial, const N: usize, const COPY: bool, const INTERVAL: usize>(
     mut blocks: [Block; N],
     interval: usize,
     carried: u64,
-) -> [u64; N] {
+) -> ([__m512i; N], [u64; N]) {
     let [low, high] = P::WIDE.fold;
     let fold = _mm512_broadcast_i32x4(_mm_set_epi64x(high as i64, low as i64));
     let (mut sums, mut carried) = ([_mm512_setzero_si512(); N], [carried; N]);
@@ -317,18 +321,43 @@ unsafe fn remainders<P: Polynomial, const N: usize, const COPY: bool, const INTE
         }
         left -= len;
         if left == 0 {
-            break;
+            return (sums, carried);
         }
         for block in &mut blocks {
             *block = Block { from: block.from.wrapping_add(len), to: block.to.wrapping_add(len) };
         }
         len = STRETCH;
     }
+}
+
+/// The remainders of blocks, `carried` added to the first 8 bytes of each.
+///
+/// # Safety
+///
+/// As for [`whole`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,gfni,sse4.2")]
+unsafe fn remainders<P: Polynomial, const N: usize, const COPY: bool, const INTERVAL: usize>(
+    blocks: [Block; N],
+    interval: usize,
+    carried: u64,
+) -> [u64; N] {
     let mut four = [_mm512_setzero_si512(); TOGETHER];
-    four.iter_mut().zip(sums).for_each(|(to, from)| *to = from);
+    let mut found = [0; N];
+    if INTERVAL == FAR {
+        for ((sum, found), block) in four.iter_mut().zip(&mut found).zip(blocks) {
+            // SAFETY: the caller's promise.
+            ([*sum], [*found]) = unsafe { whole::<P, 1, COPY, FAR>([block], interval, carried) };
+        }
+    } else {
+        // SAFETY: the caller's promise.
+        let (sums, on) = unsafe { whole::<P, N, COPY, INTERVAL>(blocks, interval, carried) };
+        four.iter_mut().zip(sums).for_each(|(to, from)| *to = from);
+        found = on;
+    }
     let four = reduce::<P>(four);
-    carried.iter_mut().zip(four).for_each(|(to, from)| *to ^= from);
-    carried
+    found.iter_mut().zip(four).for_each(|(to, from)| *to ^= from);
+    found
 }
 
 /// The remainders of four blocks, the lanes of one sum in one vector each.
@@ -365,6 +394,7 @@ fn reduce<P: Polynomial>([a, b, c, d]: [__m512i; TOGETHER]) -> [u64; TOGETHER] {
 #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,gfni,sse4.2")]
 fn guards<P: Polynomial, const COPY: bool>(run: &mut Run<'_>, out: &mut [u64]) {
     match run.interval() {
+        _ if run.far => guards_of::<P, COPY, FAR>(run, out),
         512 if !COPY => guards_of::<P, COPY, 512>(run, out),
         4096 if !COPY => guards_of::<P, COPY, 4096>(run, out),
         _ => guards_of::<P, COPY, 0>(run, out),
@@ -377,11 +407,12 @@ fn guards_of<P: Polynomial, const COPY: bool, const INTERVAL: usize>(
     run: &mut Run<'_>,
     out: &mut [u64],
 ) {
-    let interval = if INTERVAL == 0 { run.interval() } else { INTERVAL };
+    let interval = if matches!(INTERVAL, 0 | FAR) { run.interval() } else { INTERVAL };
     let count = run.count();
     let start = P::enter(0);
     let mut blocks = run.blocks();
-    let (fours, rest) = out.get_mut(..count).unwrap_or_default().as_chunks_mut::<TOGETHER>();
+    let out = out.get_mut(..count).unwrap_or_default();
+    let (fours, rest) = out.as_chunks_mut::<TOGETHER>();
     for out in fours {
         if let [Some(a), Some(b), Some(c), Some(d)] = [(); TOGETHER].map(|()| blocks.next()) {
             // SAFETY: blocks of this run, and the table has the copying kernel where runs copy; `Cpu` gives no others than
