@@ -347,22 +347,6 @@ static inline void submit(struct way *way, unsigned count)
 		CHECK_EQ(ret, count);
 }
 
-/* The next CQE. */
-static inline struct seen reap(struct way *way)
-{
-	struct seen seen = { 0 };
-	struct io_uring_cqe *cqe;
-	int ret;
-
-	do
-		ret = io_uring_wait_cqe(&way->dev.ring, &cqe);
-	while (ret == -EINTR);
-	CHECK_EQ(ret, 0);
-	memcpy(&seen, cqe, way->setup & IORING_SETUP_CQE32 ? 32 : 16);
-	io_uring_cqe_seen(&way->dev.ring, cqe);
-	return seen;
-}
-
 /* Whether nothing has completed. */
 static inline bool quiet(struct way *way)
 {
@@ -371,6 +355,26 @@ static inline bool quiet(struct way *way)
 	if (way->setup & IORING_SETUP_DEFER_TASKRUN)
 		io_uring_get_events(&way->dev.ring);
 	return io_uring_peek_cqe(&way->dev.ring, &cqe) == -EAGAIN;
+}
+
+/* The next CQE. */
+static inline struct seen reap(struct way *way)
+{
+	struct seen seen = { 0 };
+	struct io_uring_cqe *cqe;
+	struct pollfd ready = { .fd = way->dev.ring.ring_fd, .events = POLLIN };
+	int ret;
+
+	/* valgrind lets no other thread run while one is in io_uring_enter(2). */
+	while (getenv("URX_POLL") && quiet(way))
+		poll(&ready, 1, -1);
+	do
+		ret = io_uring_wait_cqe(&way->dev.ring, &cqe);
+	while (ret == -EINTR);
+	CHECK_EQ(ret, 0);
+	memcpy(&seen, cqe, way->setup & IORING_SETUP_CQE32 ? 32 : 16);
+	io_uring_cqe_seen(&way->dev.ring, cqe);
+	return seen;
 }
 
 /* The next `count` CQEs, whose tags are 0 to count - 1, by tag; `order` is that in which they came. */

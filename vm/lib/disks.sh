@@ -51,4 +51,13 @@ make_disks() { # DIR
             -device "nvme-ns,drive=$label,bus=nv,nsid=$nsid,logical_block_size=$block,physical_block_size=$block${properties:+,$properties}"
         )
     done < <(table "$vm/namespaces")
+    # A controller of its own, for tests that take it away.
+    truncate -s 16M "$dir/spare.img"
+    fill_metadata "$dir/spare.img" "$(bytes 16M)" 4096 8
+    # shellcheck disable=SC2054
+    qemu_args+=(
+        -device nvme,id=spare,serial=spare
+        -drive "file=$dir/spare.img,if=none,format=raw,cache=unsafe,id=spare-disk"
+        -device "nvme-ns,drive=spare-disk,bus=spare,nsid=1,logical_block_size=4096,physical_block_size=4096,ms=8,pi=1,pil=1"
+    )
 }
