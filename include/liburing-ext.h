@@ -10,8 +10,9 @@
  *           partition's own start). A block is one protection interval.
  * Structs   that start with `size`: set it to sizeof, zero the rest. Those without never change. Members
  *           marked (out) are written by the library.
- * Prep      urx_prep_*() fill the caller's SQE: no allocation, no system call.
- * Buffers   belong to the caller and stay his from the call until the CQE was seen.
+ * Prep      urx_prep() and urx_prep_*() fill the caller's SQE: no allocation, no system call.
+ * Buffers   belong to the caller. A request has them until its CQE was seen, and one from urx_plan()
+ *           until urx_io_result() or urx_io_drop() has returned.
  * Threads   targets and struct urx_pi may be shared by all threads. A queue is used like its ring: by one
  *           thread at a time. Everything else is pure.
  * Needs     no other header; may come before or after <liburing.h> (2.3 or newer), or without it.
@@ -671,7 +672,7 @@ int urx_attr_result(const struct urx_target *target, const struct urx_rw *rw,
  * Fills an SQE of 128 bytes with the NVMe command for a request, for a ring with
  * IORING_SETUP_SQE128 and CQE32 (or CQE_MIXED). Checks the request first: -ERANGE, -EINVAL, or
  * -EOPNOTSUPP where urx_explain() of URX_PATH_URING_CMD tells why; then nothing is written. Nobody
- * remaps tags: those of type 1 are the LBA.
+ * remaps reference tags: those of types 1 and 2 have to start at the LBA (-EINVAL).
  */
 int urx_prep_nvme(struct io_uring_sqe *sqe128, const struct urx_target *target,
 		const struct urx_rw *rw) URX_NOEXCEPT;
@@ -715,9 +716,7 @@ struct urx_queue;
 struct urx_queue_opts {
 	uint32_t size; /* sizeof(struct urx_queue_opts) */
 	uint32_t allow; /* URX_PATH_ that may be taken; 0: all */
-	/**
-	 * threads for URX_PATH_IOCTL and SOFTWARE, which start when needed; 0: the library's choice
-	 */
+	/** threads for URX_PATH_IOCTL and SOFTWARE, which start when needed; 0: 16 */
 	uint32_t max_workers;
 	/**
 	 * requests on those paths at a time, two descriptors each; 0: a quarter of RLIMIT_NOFILE's
@@ -768,7 +767,8 @@ struct urx_io {
 /**
  * Chooses the best allowed path that can carry a request, and reserves what it needs there. Submits
  * nothing. -EOPNOTSUPP: no path can, urx_explain() tells why; -EAGAIN: max_waiting requests wait
- * for workers, reap first; -EINVAL, -ERANGE: the request is wrong; -EBUSY: io holds one already.
+ * for workers, reap first; -EINVAL, -ERANGE, -E2BIG (an append): the request is wrong; -EBUSY: io
+ * holds one already.
  */
 int urx_plan(struct urx_queue *queue, struct urx_target *target, const struct urx_rw *rw,
 		struct urx_io *io) URX_NOEXCEPT;

@@ -233,8 +233,9 @@ impl Offer<'_> {
             return no(c"the format interleaves metadata: separate buffers need a worker's copy");
         }
         let lba = self.lba(request.offset);
-        if request.op == Op::Write && request.needs_remap(format, lba) {
-            return no(c"reference tags of a write differ from the LBA: nobody would remap them");
+        // Those of a read are remapped when it is over.
+        if request.op != Op::Read && request.needs_remap(format, lba) {
+            return no(c"reference tags on their way differ from the LBA: nobody would remap them");
         }
         let pages = request.data.segments().pages(PAGE_SHIFT);
         match extent.blocks > limits.blocks_per_command(format).into() || pages > limits.pieces() {
@@ -468,6 +469,8 @@ mod tests {
         let write = |reference| Request { op: Op::Write, tags: tags(reference), ..read(1) };
         assert_eq!(of(&write(0)), 2);
         assert_eq!(of(&write(7)), 4, "has to be remapped");
+        assert_eq!(of(&Request { op: Op::Compare, ..write(0) }), 2);
+        assert_eq!(of(&Request { op: Op::Compare, ..write(7) }), 4, "has to be remapped");
         assert_eq!(of(&Request { tags: tags(7), ..read(1) }), 2, "can be, afterwards");
     }
 

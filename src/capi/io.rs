@@ -53,7 +53,7 @@ const NOT_PLANNED: Error = Error::Invalid(c"io: holds no planned request");
 
 /// Chooses the best allowed path that can carry a request, and reserves what it needs there. Submits nothing.
 /// -EOPNOTSUPP: no path can, urx_explain() tells why; -EAGAIN: max_waiting requests wait for workers, reap first;
-/// -EINVAL, -ERANGE: the request is wrong; -EBUSY: io holds one already.
+/// -EINVAL, -ERANGE, -E2BIG (an append): the request is wrong; -EBUSY: io holds one already.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_plan(
     queue: *mut urx_queue,

@@ -17,8 +17,8 @@ use crate::target::Target;
 
 /// Fills an SQE of 128 bytes with the NVMe command for a request, for a ring with
 /// IORING_SETUP_SQE128 and CQE32 (or CQE_MIXED). Checks the request first: -ERANGE, -EINVAL, or -EOPNOTSUPP where
-/// urx_explain() of URX_PATH_URING_CMD tells why; then nothing is written. Nobody remaps tags: those of type 1
-/// are the LBA.
+/// urx_explain() of URX_PATH_URING_CMD tells why; then nothing is written. Nobody remaps reference tags: those of
+/// types 1 and 2 have to start at the LBA (-EINVAL).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_prep_nvme(
     sqe128: *mut io_uring_sqe,

@@ -21,7 +21,7 @@ pub struct urx_queue_opts {
     pub size: u32,
     /// URX_PATH_ that may be taken; 0: all
     pub allow: u32,
-    /// threads for URX_PATH_IOCTL and SOFTWARE, which start when needed; 0: the library's choice
+    /// threads for URX_PATH_IOCTL and SOFTWARE, which start when needed; 0: 16
     pub max_workers: u32,
     /// requests on those paths at a time, two descriptors each; 0: a quarter of RLIMIT_NOFILE's descriptors
     pub max_waiting: u32,

@@ -10,8 +10,9 @@
  *           partition's own start). A block is one protection interval.
  * Structs   that start with `size`: set it to sizeof, zero the rest. Those without never change. Members
  *           marked (out) are written by the library.
- * Prep      urx_prep_*() fill the caller's SQE: no allocation, no system call.
- * Buffers   belong to the caller and stay his from the call until the CQE was seen.
+ * Prep      urx_prep() and urx_prep_*() fill the caller's SQE: no allocation, no system call.
+ * Buffers   belong to the caller. A request has them until its CQE was seen, and one from urx_plan()
+ *           until urx_io_result() or urx_io_drop() has returned.
  * Threads   targets and struct urx_pi may be shared by all threads. A queue is used like its ring: by one
  *           thread at a time. Everything else is pure.
  * Needs     no other header; may come before or after <liburing.h> (2.3 or newer), or without it.
