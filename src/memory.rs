@@ -182,6 +182,9 @@ impl Segments {
 
     /// Refuses segments to be written of which two overlap, or one and their array.
     pub(crate) fn apart(&self) -> Result<()> {
+        if matches!(self.kind, Kind::One(..)) {
+            return Ok(());
+        }
         if self.areas().any(|area| overlap(area, self.array())) {
             return Err(OVERLAP);
         }
@@ -199,7 +202,8 @@ impl Segments {
     pub(crate) fn not_overlapping(&self, others: &[&Segments]) -> Result<()> {
         for other in others {
             let near = self.range.0 < other.range.1 && other.range.0 < self.range.1;
-            if self.areas().any(|area| overlap(area, other.array())) {
+            let array = other.array();
+            if array.1 != 0 && self.areas().any(|area| overlap(area, array)) {
                 return Err(OVERLAP);
             }
             if near && self.areas().any(|a| other.areas().any(|b| overlap(a, b))) {
