@@ -56,11 +56,7 @@ enum Carrier {
         path: Paths,
         waiting: worker::Request<Outcome>,
     },
-    Done {
-        path: Paths,
-        outcome: Outcome,
-    },
-    /// Left: nothing to drop.
+    /// Done with, or never under way: nothing to drop.
     None,
 }
 
@@ -170,13 +166,11 @@ impl Queue {
             _ => {
                 let mut work =
                     Work { path, target: Arc::clone(target), request: *request, extent, lba };
-                Carrier::Done { path, outcome: work.run() }
+                let mut io = Io::new(target, Carrier::None, request, extent, lba);
+                return Ok(io.conclude(path, work.run()));
             }
         };
         let mut io = Io::new(target, carrier, request, extent, lba);
-        if matches!(io.carrier, Carrier::Done { .. }) {
-            return Ok(io.finish(&Completed { res: 0, value: 0 }));
-        }
         let attr = io.attr();
         let sqe = match io.fill(std::ptr::from_ref(&attr).addr() as u64, 0) {
             Filled::Small(sqe) => widened(&sqe),
@@ -322,12 +316,10 @@ fn stored(store: &Store, file: &File, request: &mut Request) -> Outcome {
 impl Io {
     fn new(target: &Target, carrier: Carrier, request: &Request, extent: Extent, lba: u64) -> Self {
         let facts = target.facts();
-        let format = match carrier {
-            Carrier::Attr { .. } => facts.layout.attribute,
-            _ => facts.layout.format.value,
+        let format = *match carrier {
+            Carrier::Attr { .. } => &facts.layout.attribute,
+            _ => &facts.layout.format.value,
         };
-        // As the caller's buffers have it.
-        let format = format.map(|f| if extent.interleaved { f } else { f.apart() });
         Io { carrier, request: *request, extent, format, lba, start: facts.start.value }
     }
 
@@ -335,7 +327,7 @@ impl Io {
         match &self.carrier {
             Carrier::Attr { .. } => Paths::ATTR,
             Carrier::UringCmd { .. } => Paths::URING_CMD,
-            Carrier::Worker { path, .. } | Carrier::Done { path, .. } => *path,
+            Carrier::Worker { path, .. } => *path,
             Carrier::None => Paths::empty(),
         }
     }
@@ -363,7 +355,7 @@ impl Io {
                 let (fd, len) = (waiting.descriptor(), worker::RECV_LEN);
                 Filled::Small(sqe::recv(fd, worker::sink(), len, user_data))
             }
-            Carrier::Done { .. } | Carrier::None => Filled::Small(sqe::refused(user_data)),
+            Carrier::None => Filled::Small(sqe::refused(user_data)),
         }
     }
 
@@ -390,7 +382,7 @@ impl Io {
     /// What became of it. Then it needs no drop.
     pub(crate) fn finish(&mut self, completed: &Completed) -> Finished {
         let bytes = self.request.length as u32;
-        let (path, mut outcome) = match &self.carrier {
+        let (path, outcome) = match &self.carrier {
             Carrier::Attr { .. } => (Paths::ATTR, native_outcome(completed.res, &self.request)),
             Carrier::UringCmd { .. } if completed.res < 0 => {
                 (Paths::URING_CMD, Outcome::failed(-completed.res))
@@ -403,14 +395,20 @@ impl Io {
                 let path = *path;
                 // Not begun: cancelled, or never will be.
                 let not_begun = if completed.res < 0 { -completed.res } else { libc::ECANCELED };
-                let done = self.leave().and_then(worker::Request::finish);
+                let done = self.leave().and_then(|waiting| waiting.finish_received(completed.res));
                 (path, done.unwrap_or(Outcome::failed(not_begun)))
             }
-            Carrier::Done { path, outcome } => (*path, *outcome),
             Carrier::None => (Paths::empty(), Outcome::failed(libc::EINVAL)),
         };
+        self.conclude(path, outcome)
+    }
+
+    /// What the caller is to see of an outcome.
+    fn conclude(&mut self, path: Paths, mut outcome: Outcome) -> Finished {
         let Io { request, extent, format, lba, start, .. } = self;
         if let Some(format) = format {
+            // As the caller's buffers have it.
+            let format = &if extent.interleaved { *format } else { format.apart() };
             if path == Paths::URING_CMD && outcome.res >= 0 && request.op == Op::Read {
                 remap_read(request, extent, format, *lba);
             }
@@ -419,10 +417,12 @@ impl Io {
                 outcome.diagnosis = diagnose(request, extent, format, *lba);
             }
         }
-        let interval = format.map_or(1, |f| u64::from(f.interval()));
-        let appended = request.op == Op::Append && outcome.res >= 0;
-        let append_lba = if appended { outcome.value } else { 0 };
-        let append_offset = append_lba.saturating_mul(interval).saturating_sub(*start);
+        let (mut append_lba, mut append_offset) = (0, 0);
+        if request.op == Op::Append && outcome.res >= 0 {
+            let interval = format.map_or(1, |f| u64::from(f.interval()));
+            append_lba = outcome.value;
+            append_offset = append_lba.saturating_mul(interval).saturating_sub(*start);
+        }
         Finished { path, outcome, lba: *lba, append_lba, append_offset }
     }
 }
