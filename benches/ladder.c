@@ -2,7 +2,7 @@
 /*
  * Requests end to end, through the shared library and as a program would do them by hand.
  *
- *     ladder DEVICE [SECONDS]                    path,ring,depth,op,ours_ns,peer,peer_ns,ratio,
+ *     ladder DEVICE [N]                          N requests a sample: path,ring,depth,op,ours_ns,peer,peer_ns,ratio,
  *                                              ours_cpu_ns,peer_cpu_ns,cpu_ratio
  *     ladder DEVICE count                        path,op,ours,by_hand: instructions of one request
  *     ladder DEVICE run PATH OP ours|by-hand N   N requests at depth 1, for whoever counts instructions
@@ -33,7 +33,7 @@
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 enum {
-	ROUNDS = 31,
+	ROUNDS = 61,
 	MOST = 128, /* requests in flight */
 	WORKERS = 16, /* what the library starts if nobody asks for another number */
 	APP_TAG = 0x1234,
@@ -466,6 +466,19 @@ static void run(struct bench *b, enum way way, unsigned times)
 	}
 }
 
+/* What is to be read is written, by each. */
+static void write_first(struct bench *b, const struct op *op)
+{
+	if (op->op != URX_OP_READ)
+		return;
+	for (unsigned n = 0; n < b->depth; n++)
+		b->requests[n].rw.op = URX_OP_WRITE;
+	run(b, OURS, b->depth);
+	run(b, BY_HAND, b->depth);
+	for (unsigned n = 0; n < b->depth; n++)
+		b->requests[n].rw.op = URX_OP_READ;
+}
+
 static double now(clockid_t clock)
 {
 	struct timespec t;
@@ -502,23 +515,14 @@ static double median(double *values)
 	return values[ROUNDS / 2];
 }
 
-static void measure(const struct path *path, const struct op *op, unsigned depth, double sample_ns)
+static void measure(const struct path *path, const struct op *op, unsigned depth, unsigned times)
 {
 	static double ns[2][ROUNDS], cpu[2][ROUNDS], ratio[ROUNDS], cpu_ratio[ROUNDS];
 	struct bench b;
-	unsigned times;
 
 	bench_open(&b, path, op, depth);
 	pool_start(&b);
-	if (op->op == URX_OP_READ) { /* What is read was written, by each. */
-		for (unsigned n = 0; n < depth; n++)
-			b.requests[n].rw.op = URX_OP_WRITE;
-		run(&b, OURS, depth);
-		run(&b, BY_HAND, depth);
-		for (unsigned n = 0; n < depth; n++)
-			b.requests[n].rw.op = URX_OP_READ;
-	}
-	times = (unsigned)(sample_ns / sample(&b, BY_HAND, 4 * depth).ns) + depth;
+	write_first(&b, op);
 	for (int round = 0; round < ROUNDS; round++) {
 		for (int k = 0; k < 2; k++) {
 			enum way way = (round & 1) ^ k ? BY_HAND : OURS;
@@ -605,7 +609,7 @@ static void count(const struct path *path, const struct op *op)
 int main(int argc, char **argv)
 {
 	bool counts = argc == 3 && !strcmp(argv[2], "count"), once = argc == 7;
-	double sample_ns = (argc == 3 && !counts ? strtod(argv[2], NULL) : 0.02) * 1e9;
+	unsigned times = argc == 3 && !counts ? (unsigned)strtoul(argv[2], NULL, 0) : 1000;
 
 	if (argc < 2 || argc > 7 || (argc > 3 && !once))
 		die("usage: see the source");
@@ -621,6 +625,7 @@ int main(int argc, char **argv)
 					continue;
 				bench_open(&b, &paths[p], &ops[o], 1);
 				pool_start(&b);
+				write_first(&b, &ops[o]);
 				run(&b, strcmp(argv[5], "ours") ? BY_HAND : OURS,
 				    (unsigned)strtoul(argv[6], NULL, 0));
 				pool_stop(&b);
@@ -630,7 +635,7 @@ int main(int argc, char **argv)
 			if (counts && (p == 0 || paths[p].bit != paths[p - 1].bit))
 				count(&paths[p], &ops[o]);
 			for (size_t d = 0; !counts && d < COUNT(depths); d++)
-				measure(&paths[p], &ops[o], depths[d], sample_ns);
+				measure(&paths[p], &ops[o], depths[d], times);
 		}
 	}
 	return once;

@@ -181,7 +181,15 @@ impl Segments {
     }
 
     /// Refuses segments to be written of which two overlap, or one and their array.
+    #[inline(always)]
     pub(crate) fn apart(&self) -> Result<()> {
+        match self.kind {
+            Kind::One(..) => Ok(()),
+            Kind::Many(..) => self.pieces_apart(),
+        }
+    }
+
+    fn pieces_apart(self) -> Result<()> {
         if self.areas().any(|area| overlap(area, self.array())) {
             return Err(OVERLAP);
         }
@@ -196,17 +204,26 @@ impl Segments {
     }
 
     /// Refuses others that overlap these, which are to be written.
+    #[inline(always)]
     pub(crate) fn not_overlapping(&self, others: &[&Segments]) -> Result<()> {
         for other in others {
             let near = self.range.0 < other.range.1 && other.range.0 < self.range.1;
-            if self.areas().any(|area| overlap(area, other.array())) {
-                return Err(OVERLAP);
-            }
-            if near && self.areas().any(|a| other.areas().any(|b| overlap(a, b))) {
-                return Err(OVERLAP);
+            // Two buffers far from each other, as nearly always.
+            if near || matches!(other.kind, Kind::Many(..)) {
+                self.pieces_not_overlapping(**other, near)?;
             }
         }
         Ok(())
+    }
+
+    fn pieces_not_overlapping(self, other: Segments, near: bool) -> Result<()> {
+        if self.areas().any(|area| overlap(area, other.array())) {
+            return Err(OVERLAP);
+        }
+        match near && self.areas().any(|a| other.areas().any(|b| overlap(a, b))) {
+            true => Err(OVERLAP),
+            false => Ok(()),
+        }
     }
 }
 

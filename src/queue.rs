@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::iter::once;
+use std::mem::{MaybeUninit, replace};
 use std::ops::ControlFlow;
 use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,7 +33,7 @@ pub struct Queue {
     own: Option<Mutex<OwnRing>>,
 }
 
-/// A planned request. It is done with when it is dropped.
+/// A planned request.
 pub(crate) struct Io {
     carrier: Carrier,
     request: Request,
@@ -43,10 +44,20 @@ pub(crate) struct Io {
 }
 
 enum Carrier {
-    Attr { fd: i32 },
-    UringCmd { fd: i32, mixed: bool, command: NvmePassthru },
-    Worker { path: Paths, waiting: worker::Request<Outcome> },
-    Done { path: Paths, outcome: Outcome },
+    Attr {
+        fd: i32,
+    },
+    UringCmd {
+        fd: i32,
+        mixed: bool,
+        command: NvmePassthru,
+    },
+    Worker {
+        path: Paths,
+        waiting: worker::Request<Outcome>,
+    },
+    /// Done with, or never under way: nothing to drop.
+    None,
 }
 
 /// An SQE, as long as it is.
@@ -93,8 +104,15 @@ impl Queue {
         self.workers.close();
     }
 
-    /// Chooses the path for a request, and reserves a worker's attention where it needs one.
-    pub(crate) fn plan(&self, target: &Arc<Target>, request: &Request, allow: Paths) -> Result<Io> {
+    /// Chooses the path for a request, and reserves a worker's attention where it needs one. The plan is made
+    /// where it is to stay.
+    pub(crate) fn plan<'p>(
+        &self,
+        target: &Arc<Target>,
+        request: &Request,
+        allow: Paths,
+        place: &'p mut MaybeUninit<Io>,
+    ) -> Result<&'p mut Io> {
         if self.own.is_some() {
             return Err(Error::Invalid(c"queue: its own ring is for urx_run() alone"));
         }
@@ -112,7 +130,7 @@ impl Queue {
                 Carrier::Worker { path, waiting }
             }
         };
-        Ok(Io::new(target, carrier, request, extent, lba))
+        Ok(place.write(Io::new(target, carrier, request, extent, lba)))
     }
 
     fn uring_cmd(
@@ -148,13 +166,11 @@ impl Queue {
             _ => {
                 let mut work =
                     Work { path, target: Arc::clone(target), request: *request, extent, lba };
-                Carrier::Done { path, outcome: work.run() }
+                let mut io = Io::new(target, Carrier::None, request, extent, lba);
+                return Ok(io.conclude(path, work.run()));
             }
         };
-        let io = Io::new(target, carrier, request, extent, lba);
-        if matches!(io.carrier, Carrier::Done { .. }) {
-            return Ok(io.finish(&Completed { res: 0, value: 0 }));
-        }
+        let mut io = Io::new(target, carrier, request, extent, lba);
         let attr = io.attr();
         let sqe = match io.fill(std::ptr::from_ref(&attr).addr() as u64, 0) {
             Filled::Small(sqe) => widened(&sqe),
@@ -300,12 +316,10 @@ fn stored(store: &Store, file: &File, request: &mut Request) -> Outcome {
 impl Io {
     fn new(target: &Target, carrier: Carrier, request: &Request, extent: Extent, lba: u64) -> Self {
         let facts = target.facts();
-        let format = match carrier {
-            Carrier::Attr { .. } => facts.layout.attribute,
-            _ => facts.layout.format.value,
+        let format = *match carrier {
+            Carrier::Attr { .. } => &facts.layout.attribute,
+            _ => &facts.layout.format.value,
         };
-        // As the caller's buffers have it.
-        let format = format.map(|f| if extent.interleaved { f } else { f.apart() });
         Io { carrier, request: *request, extent, format, lba, start: facts.start.value }
     }
 
@@ -313,7 +327,8 @@ impl Io {
         match &self.carrier {
             Carrier::Attr { .. } => Paths::ATTR,
             Carrier::UringCmd { .. } => Paths::URING_CMD,
-            Carrier::Worker { path, .. } | Carrier::Done { path, .. } => *path,
+            Carrier::Worker { path, .. } => *path,
+            Carrier::None => Paths::empty(),
         }
     }
 
@@ -340,7 +355,7 @@ impl Io {
                 let (fd, len) = (waiting.descriptor(), worker::RECV_LEN);
                 Filled::Small(sqe::recv(fd, worker::sink(), len, user_data))
             }
-            Carrier::Done { .. } => Filled::Small(sqe::refused(user_data)),
+            Carrier::None => Filled::Small(sqe::refused(user_data)),
         }
     }
 
@@ -349,19 +364,26 @@ impl Io {
         matches!(self.carrier, Carrier::UringCmd { .. })
     }
 
-    /// Gives it up without a CQE. Waits for a worker that has begun.
-    pub(crate) fn drop_it(self) {
-        if let Carrier::Worker { waiting, .. } = self.carrier {
+    /// What a worker has of it. Without that it needs no drop.
+    fn leave(&mut self) -> Option<worker::Request<Outcome>> {
+        match replace(&mut self.carrier, Carrier::None) {
+            Carrier::Worker { waiting, .. } => Some(waiting),
+            _ => None,
+        }
+    }
+
+    /// Gives it up without a CQE. Waits for a worker that has begun. Then it needs no drop.
+    pub(crate) fn abandon(&mut self) {
+        if let Some(waiting) = self.leave() {
             waiting.abandon();
         }
     }
 
-    /// What became of it.
-    pub(crate) fn finish(self, completed: &Completed) -> Finished {
-        let Io { carrier, mut request, extent, format, lba, start } = self;
-        let bytes = request.length as u32;
-        let (path, mut outcome) = match carrier {
-            Carrier::Attr { .. } => (Paths::ATTR, native_outcome(completed.res, &request)),
+    /// What became of it. Then it needs no drop.
+    pub(crate) fn finish(&mut self, completed: &Completed) -> Finished {
+        let bytes = self.request.length as u32;
+        let (path, outcome) = match &self.carrier {
+            Carrier::Attr { .. } => (Paths::ATTR, native_outcome(completed.res, &self.request)),
             Carrier::UringCmd { .. } if completed.res < 0 => {
                 (Paths::URING_CMD, Outcome::failed(-completed.res))
             }
@@ -369,27 +391,39 @@ impl Io {
                 let outcome = Outcome::nvme(completed.res as u32, completed.value, bytes);
                 (Paths::URING_CMD, outcome)
             }
-            Carrier::Worker { path, waiting } => {
+            Carrier::Worker { path, .. } => {
+                let path = *path;
                 // Not begun: cancelled, or never will be.
                 let not_begun = if completed.res < 0 { -completed.res } else { libc::ECANCELED };
-                (path, waiting.finish().unwrap_or(Outcome::failed(not_begun)))
+                let done = self.leave().and_then(|waiting| waiting.finish_received(completed.res));
+                (path, done.unwrap_or(Outcome::failed(not_begun)))
             }
-            Carrier::Done { path, outcome } => (path, outcome),
+            Carrier::None => (Paths::empty(), Outcome::failed(libc::EINVAL)),
         };
-        if let Some(format) = &format {
+        self.conclude(path, outcome)
+    }
+
+    /// What the caller is to see of an outcome.
+    fn conclude(&mut self, path: Paths, mut outcome: Outcome) -> Finished {
+        let Io { request, extent, format, lba, start, .. } = self;
+        if let Some(format) = format {
+            // As the caller's buffers have it.
+            let format = &if extent.interleaved { *format } else { format.apart() };
             if path == Paths::URING_CMD && outcome.res >= 0 && request.op == Op::Read {
-                remap_read(&mut request, &extent, format, lba);
+                remap_read(request, extent, format, *lba);
             }
             let refused = outcome.res == -libc::EILSEQ && path != Paths::SOFTWARE;
             if refused && request.op == Op::Write {
-                outcome.diagnosis = diagnose(&request, &extent, format, lba);
+                outcome.diagnosis = diagnose(request, extent, format, *lba);
             }
         }
-        let interval = format.map_or(1, |f| u64::from(f.interval()));
-        let appended = request.op == Op::Append && outcome.res >= 0;
-        let append_lba = if appended { outcome.value } else { 0 };
-        let append_offset = append_lba.saturating_mul(interval).saturating_sub(start);
-        Finished { path, outcome, lba, append_lba, append_offset }
+        let (mut append_lba, mut append_offset) = (0, 0);
+        if request.op == Op::Append && outcome.res >= 0 {
+            let interval = format.map_or(1, |f| u64::from(f.interval()));
+            append_lba = outcome.value;
+            append_offset = append_lba.saturating_mul(interval).saturating_sub(*start);
+        }
+        Finished { path, outcome, lba: *lba, append_lba, append_offset }
     }
 }
 

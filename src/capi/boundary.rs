@@ -123,6 +123,10 @@ unsafe fn given_size<T: Sized>(ptr: *const T) -> Result<usize> {
 pub(super) unsafe fn read_sized<T: Sized>(ptr: *const T) -> Result<T> {
     // SAFETY: the caller's.
     let size = unsafe { given_size(ptr) }?;
+    if size == size_of::<T>() {
+        // SAFETY: valid for `size` bytes, the caller says; T takes any bytes.
+        return Ok(unsafe { ptr.read_unaligned() });
+    }
     let ours = size_of::<T>().min(size);
     // SAFETY: valid for `size` bytes, the caller says; u8 has no alignment and takes any value.
     let bytes = unsafe { std::slice::from_raw_parts(ptr.cast::<u8>(), size) };

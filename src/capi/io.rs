@@ -36,9 +36,11 @@ struct Lib {
     seal: u64,
     /// What the SQE points to.
     attr: AttrPi,
-    /// An [`Io`], which wants a larger alignment than the caller's memory has.
-    io: [MaybeUninit<u8>; size_of::<Io>()],
+    /// An [`Io`], at the first address in it that is aligned for one.
+    io: [MaybeUninit<u8>; size_of::<Io>() + SPARE],
 }
+/// An `Io` wants a larger alignment than the caller's memory has.
+const SPARE: usize = align_of::<Io>() - align_of::<urx_io>();
 const _: () = assert!(size_of::<Lib>() <= size_of::<urx_io>() && align_of::<Lib>() <= 8);
 const _: () = assert!(offset_of!(Lib, seal) == offset_of!(urx_io, lib));
 
@@ -65,14 +67,25 @@ pub unsafe extern "C" fn urx_plan(
         // SAFETY: src/capi/mod.rs, as for every pointer of an exported function.
         let (queue, target) = unsafe { (&object(queue)?.0, &object(target)?.0) };
         // SAFETY: src/capi/mod.rs.
-        let call = unsafe { read_rw(rw) }?;
+        let call = unsafe { read_rw(rw) };
+        // Hundreds of bytes, so not moved.
+        let call = call.as_ref().map_err(|error| *error)?;
         // SAFETY: src/capi/mod.rs.
         match unsafe { place(io) }? {
             lib if is_planned(lib, io) => Err(Error::Os(libc::EBUSY)),
             lib => {
-                let planned = keeping_errno(|| queue.plan(target, &call.request, call.allow))?;
-                // SAFETY: not NULL, aligned, large enough, and holds no request.
-                unsafe { put(lib, io, planned) };
+                // SAFETY: it holds no request, and is the library's.
+                let room = unsafe { &mut *room(lib) };
+                let planned =
+                    keeping_errno(|| queue.plan(target, &call.request, call.allow, room))?;
+                let (path, sqe_size, attr) = (planned.path(), planned.sqe_size(), planned.attr());
+                // SAFETY: members of `lib`, none of them in `room`.
+                unsafe {
+                    (&raw mut (*lib).path).write(path.bits());
+                    (&raw mut (*lib).sqe_size).write(sqe_size);
+                    (&raw mut (*lib).attr).write(attr);
+                    (&raw mut (*lib).seal).write(seal(io));
+                }
                 Ok(())
             }
         }
@@ -93,8 +106,8 @@ pub unsafe extern "C" fn urx_prep(sqe: *mut io_uring_sqe, io: *mut urx_io) {
             // SAFETY: src/capi/mod.rs.
             return unsafe { write(sqe.cast(), sqe::refused(user_data)) };
         };
-        // SAFETY: it holds a request, which stays there: the copy is never dropped.
-        let request = std::mem::ManuallyDrop::new(unsafe { peek(lib) });
+        // SAFETY: it holds a request.
+        let request = unsafe { (*room(lib)).assume_init_ref() };
         // SAFETY: a member of the caller's memory.
         let attr = unsafe { &raw const (*lib).attr }.expose_provenance() as u64;
         match request.fill(attr, user_data) {
@@ -113,7 +126,7 @@ pub unsafe extern "C" fn urx_io_drop(io: *mut urx_io) {
     guard(|| {
         // SAFETY: src/capi/mod.rs.
         let request = unsafe { take(io) }?;
-        keeping_errno(|| request.drop_it());
+        keeping_errno(|| request.abandon());
         Ok(())
     });
 }
@@ -235,33 +248,23 @@ fn is_planned(lib: *mut Lib, io: *const urx_io) -> bool {
     unsafe { (&raw const (*lib).seal).read_volatile() == seal(io) }
 }
 
-/// # Safety
-/// `lib` is `io`, and holds no request.
-unsafe fn put(lib: *mut Lib, io: *const urx_io, request: Io) {
-    // SAFETY: the caller's. `io` has room for an Io and takes it without alignment.
-    unsafe {
-        (&raw mut (*lib).path).write(request.path().bits());
-        (&raw mut (*lib).sqe_size).write(request.sqe_size());
-        (&raw mut (*lib).attr).write(request.attr());
-        (&raw mut (*lib).io).cast::<Io>().write_unaligned(request);
-        (&raw mut (*lib).seal).write(seal(io));
-    }
-}
-
-/// A copy of the request, of which only one may be dropped.
+/// Where the request lies.
 ///
 /// # Safety
-/// `lib` holds a request.
-unsafe fn peek(lib: *const Lib) -> Io {
-    // SAFETY: the caller's; `put` has written it there.
-    unsafe { (&raw const (*lib).io).cast::<Io>().read_unaligned() }
+/// `lib` comes from `place`.
+unsafe fn room(lib: *mut Lib) -> *mut MaybeUninit<Io> {
+    // SAFETY: the caller's.
+    let area = unsafe { &raw mut (*lib).io }.cast::<u8>();
+    let skip = area.addr().wrapping_neg() % align_of::<Io>();
+    // SAFETY: the area is aligned as urx_io is, so `skip` is at most SPARE, which it has more than an Io.
+    unsafe { area.add(skip) }.cast()
 }
 
-/// The request, which is there no more.
+/// The request, which is there no more for any other call. It has to be left by `finish` or `abandon`.
 ///
 /// # Safety
-/// `io` is NULL or valid.
-unsafe fn take(io: *mut urx_io) -> Result<Io> {
+/// `io` is NULL or valid, and used by nobody else during `'a`.
+unsafe fn take<'a>(io: *mut urx_io) -> Result<&'a mut Io> {
     // SAFETY: the caller's.
     let lib = unsafe { place(io) }?;
     if !is_planned(lib, io) {
@@ -270,6 +273,6 @@ unsafe fn take(io: *mut urx_io) -> Result<Io> {
     // SAFETY: it holds a request, and from now on says that it does not.
     unsafe {
         (&raw mut (*lib).seal).write(0);
-        Ok(peek(lib))
+        Ok((*room(lib)).assume_init_mut())
     }
 }

@@ -99,6 +99,12 @@ impl<T: Send + 'static> Request<T> {
         self.leave(Recv::Over)
     }
 
+    /// The same, told how many bytes the CQE says were received: after all of them the socket needs no look.
+    pub(crate) fn finish_received(mut self, bytes: i32) -> Option<T> {
+        let whole = u32::try_from(bytes) == Ok(RECV_LEN);
+        self.leave(if whole { Recv::Whole } else { Recv::Over })
+    }
+
     /// When no CQE will be seen; as `finish`. If a RECV is inside the kernel, it ends short and can never take
     /// what is meant for a later request. An SQE that was not submitted must not be: its descriptor is closed.
     pub(crate) fn abandon(mut self) -> Option<T> {

@@ -43,7 +43,9 @@ enum Stage<T> {
         outcome: T,
         sent: bool,
     },
-    Left,
+    Left {
+        whole: bool,
+    },
     Withdrawn,
 }
 
@@ -54,7 +56,7 @@ impl<T> std::fmt::Debug for Stage<T> {
             Stage::Armed(_) => "Armed",
             Stage::Running => "Running",
             Stage::Ended { .. } => "Ended",
-            Stage::Left => "Left",
+            Stage::Left { .. } => "Left",
             Stage::Withdrawn => "Withdrawn",
         })
     }
@@ -77,6 +79,8 @@ pub(super) enum Free {
 pub(super) enum Recv {
     /// Its CQE was seen, or it was never prepared.
     Over,
+    /// Its CQE told that it took both bytes: what is left is the first one of the next.
+    Whole,
     /// It may be inside the kernel.
     Unknown,
 }
@@ -143,7 +147,10 @@ impl<T> Slot<T> {
                 *sent = true;
                 None
             }
-            Stage::Left => Some(inner.free()),
+            Stage::Left { whole } => {
+                let whole = *whole;
+                Some(inner.free(whole))
+            }
             _ => None,
         }
     }
@@ -161,14 +168,15 @@ impl<T> Slot<T> {
         if let Some(pair) = &severed {
             pair.sever();
         }
-        match replace(&mut inner.stage, Stage::Left) {
+        let whole = recv == Recv::Whole;
+        match replace(&mut inner.stage, Stage::Left { whole }) {
             Stage::Ended { outcome, sent: false } => {
                 leaving.fetch_add(1, Relaxed);
                 (Some(outcome), None)
             }
-            Stage::Ended { outcome, sent: true } => (Some(outcome), Some(inner.free())),
+            Stage::Ended { outcome, sent: true } => (Some(outcome), Some(inner.free(whole))),
             withdrawn => {
-                let free = match (inner.free(), severed) {
+                let free = match (inner.free(false), severed) {
                     (_, Some(pair)) if !pair.issued() => Free::Severed(pair),
                     (free, _) => free,
                 };
@@ -194,9 +202,10 @@ impl<T> Slot<T> {
 }
 
 impl<T> Inner<T> {
-    fn free(&mut self) -> Free {
+    /// `primed`: the pair is known to hold the byte that it should.
+    fn free(&mut self, primed: bool) -> Free {
         self.stage = Stage::Free;
-        self.pair.take_if(|pair| !pair.prime());
+        self.pair.take_if(|pair| !primed && !pair.prime());
         if self.pair.is_some() { Free::Primed } else { Free::Bare }
     }
 }
