@@ -42,7 +42,7 @@ static void size_limit(void)
 	doing("RLIMIT_FSIZE");
 	signal(SIGXFSZ, SIG_IGN);
 	empty_file(name, SIDE_BYTES);
-	CHECK_EQ(side_target(&target, name, MAKE), 0);
+	CHECK_EQ(side_open(&target, name, MAKE), 0);
 	way_of(&way, target);
 	put(&way, 0, 16, 1);
 	CHECK_EQ(getrlimit(RLIMIT_FSIZE, &was), 0);
@@ -142,7 +142,7 @@ static void cut(bool side_file)
 	doing(side_file ? "a short side file" : "a short data file");
 	empty_file(name, SIDE_BYTES);
 	snprintf(side, sizeof(side), "%s.side", name);
-	CHECK_EQ(side_target(&target, name, MAKE), 0);
+	CHECK_EQ(side_open(&target, name, MAKE), 0);
 	way_of(&way, target);
 	put(&way, 0, 4, 1);
 	put(&way, 3000, 4, 2);
@@ -157,7 +157,7 @@ static void cut(bool side_file)
 	holds(&way, 4, 2, 3);
 	way_close(&way);
 	/* Nobody is given such a pair anew. */
-	CHECK_EQ(side_target(&target, name, URX_TARGET_WRITE | URX_TARGET_BUFFERED), side_file ? -ENODATA : -ESTALE);
+	CHECK_EQ(side_open(&target, name, URX_TARGET_WRITE | URX_TARGET_BUFFERED), side_file ? -ENODATA : -ESTALE);
 	remove_side(name);
 }
 
