@@ -127,6 +127,7 @@ impl Format {
 
     /// `interval` data bytes and `meta_size` metadata bytes a block, the latter right behind the
     /// former if `interleaved`, with a tuple in them or not.
+    #[inline]
     pub fn new(
         interval: u32,
         meta_size: u16,

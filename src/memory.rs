@@ -73,6 +73,7 @@ impl Segments {
         ascending: true,
     };
 
+    #[inline]
     pub(crate) fn one(ptr: *const c_void, len: usize) -> Result<Self> {
         let kind = Kind::One(ptr.cast_mut().cast(), len);
         Segments { kind, ..Self::EMPTY }.with(ptr.cast(), len)
@@ -94,6 +95,7 @@ impl Segments {
     }
 
     /// With one more.
+    #[inline]
     fn with(mut self, ptr: *const u8, len: usize) -> Result<Self> {
         self.addresses |= ptr.addr() as u64;
         if len == 0 {

@@ -141,6 +141,7 @@ const _: () = assert!(size_of::<urx_pi_error>() == 56);
 
 impl urx_pi_format {
     /// What the caller filled in, validated.
+    #[inline(always)] // without a detour through memory when a struct urx_pi is looked at
     pub(super) fn parse(&self) -> Result<Format> {
         let protection = match (u32::from(self.guard), self.pi_type) {
             (URX_GUARD_NONE, 0) => None,

@@ -47,6 +47,7 @@ impl urx_pi {
     }
 
     /// The same of the words that are in use.
+    #[inline(always)] // likewise: a call for a single block spends its time here
     fn parse_words([magic, shape, kind]: [u64; 3]) -> Result<Pi> {
         if magic != MAGIC {
             return Err(Error::Invalid(c"pi: not initialised by urx_pi_init"));
@@ -70,6 +71,7 @@ impl urx_pi {
 ///
 /// # Safety
 /// As [`read`].
+#[inline(always)]
 pub(super) unsafe fn parsed(pi: *const urx_pi) -> Result<Pi> {
     // SAFETY: the caller's; the words in use come first.
     urx_pi::parse_words(unsafe { read(pi.cast::<[u64; 3]>()) }?)

@@ -150,6 +150,7 @@ pub(super) struct Maker<'p> {
 }
 
 impl<'p> Maker<'p> {
+    #[inline(always)] // moves of what was just written stall
     pub(super) fn new(pi: &'p Pi, tags: &Tags, block: u64) -> Result<Self> {
         pi.check_storage(tags)?;
         let words = Words::new(&pi.protection, tags);

@@ -71,6 +71,7 @@ const SHORT: Error = Error::Invalid(c"blocks: shorter than their number says");
 
 impl Pi {
     /// Refuses a format without a tuple.
+    #[inline]
     pub fn new(format: &Format) -> Result<Self> {
         let Some(&protection) = format.protection() else {
             return Err(Error::Invalid(c"guard: a format without protection information"));

@@ -99,6 +99,7 @@ pub(super) struct Words {
 }
 
 impl Words {
+    #[inline]
     pub(super) fn new(p: &Protection, tags: &Tags) -> Self {
         let fixed = Tuple { app: tags.app, storage: tags.storage, ..Tuple::default() };
         Words {

@@ -168,6 +168,7 @@ pub(super) struct Judge<'p, F> {
 
 impl<'p, F: FnMut(Failure) -> ControlFlow<()>> Judge<'p, F> {
     /// For the blocks from `first` on.
+    #[inline(always)] // moves of what was just written stall
     pub(super) fn new(pi: &'p Pi, wanted: &'p Wanted<'p>, first: u64, found: F) -> Result<Self> {
         if wanted.tags.checks.is_empty() {
             return Err(Error::Invalid(c"tags: no check asked for"));
@@ -176,6 +177,7 @@ impl<'p, F: FnMut(Failure) -> ControlFlow<()>> Judge<'p, F> {
     }
 
     /// The same, but asking for no check is right.
+    #[inline(always)] // likewise
     pub(super) fn of_any(pi: &'p Pi, wanted: &'p Wanted<'p>, first: u64, found: F) -> Result<Self> {
         let tags = &wanted.tags;
         pi.check_asked(tags.checks)?;
