@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+from ctypes import addressof, byref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional, Protocol, Sequence, Union
 
@@ -59,27 +60,21 @@ class Pinned:
 
     def __init__(self, buffers: Optional[Buffers], writable: bool) -> None:
         self._views: list[_PyBuffer] = []
-        pieces: Sequence[Any]
-        if buffers is None:
-            pieces = ()
-        elif isinstance(buffers, (list, tuple)):
-            pieces = buffers
-        else:
-            pieces = (buffers,)
+        self.scattered = isinstance(buffers, (list, tuple))
+        pieces: Any = buffers if self.scattered else () if buffers is None else (buffers,)
+        flags = _WRITABLE if writable else 0
+        self.count, self.bytes = len(pieces), 0
+        self._iovecs = (iovec * self.count)()
         try:
-            for piece in pieces:
+            for piece, place in zip(pieces, self._iovecs):
                 view = _PyBuffer()
-                _get(piece, ctypes.byref(view), _WRITABLE if writable else 0)
+                _get(piece, byref(view), flags)
                 self._views.append(view)
+                place.iov_base, place.iov_len = view.buf, view.len
+                self.bytes += view.len
         except BaseException:
             self.release()
             raise
-        self.count = len(self._views)
-        self.bytes = sum(view.len for view in self._views)
-        self.scattered = isinstance(buffers, (list, tuple))
-        self._iovecs = (iovec * self.count)()
-        for place, view in zip(self._iovecs, self._views):
-            place.iov_base, place.iov_len = view.buf, view.len
 
     @property
     def address(self) -> Optional[int]:
@@ -92,12 +87,12 @@ class Pinned:
     @property
     def iovecs(self) -> Optional[int]:
         """Address of an array of struct iovec."""
-        return ctypes.addressof(self._iovecs) if self.count else None
+        return addressof(self._iovecs) if self.count else None
 
     def release(self) -> None:
         """Lets go of them."""
         while self._views:
-            _release(ctypes.byref(self._views.pop()))
+            _release(byref(self._views.pop()))
 
     def __del__(self) -> None:
         self.release()

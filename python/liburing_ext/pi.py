@@ -15,7 +15,7 @@ from typing import Optional
 from ._abi import urx_pi, urx_pi_error, urx_pi_report, urx_pi_tuple, urx_pi_vec
 from ._library import lib
 from ._memory import Buffer, Buffers, Pinned
-from .errors import CheckError, check
+from .errors import CheckError, check, error
 from .values import Check, Failure, Format, Guard, Report, Tags, Tuple, unsigned
 
 __all__ = [
@@ -52,15 +52,16 @@ class _Found:
         self.c.errors = ctypes.addressof(self.errors) if limit else None
 
     def report(self) -> Report:
-        listed = (Failure.from_c(c, False) for c in self.errors[: self.c.stored])
+        listed = [Failure.from_c(c, False) for c in self.errors[: self.c.stored]]
         failures = tuple(one for one in listed if one)
         return Report(failures, self.c.failed, self.c.blocks, self.c.escaped)
 
     def outcome(self, ret: int) -> Report:
         """The report, or the exception that carries it."""
+        if ret == 0:
+            return Report((), 0, self.c.blocks, self.c.escaped)
         if ret != -errno.EILSEQ:
-            _check(ret)
-            return self.report()
+            raise error(ret, _NO_FIT if ret == -errno.EINVAL else "")
         report = self.report()
         first = report.failures[0] if report.failures else None
         more = f", and {report.failed - 1} more" if report.failed > 1 else ""
@@ -75,6 +76,7 @@ class Pi:
     def __init__(self, format: Format) -> None:
         why = ctypes.c_char_p()
         self.format = format
+        self._checks = int(format.checks)
         self._c = urx_pi()
         ret = lib.urx_pi_init(byref(self._c), byref(format.to_c()), byref(why))
         check(ret, (why.value or b"").decode())
@@ -82,7 +84,7 @@ class Pi:
     def generate(self, data: Buffers, meta: Optional[Buffers] = None, tags: Tags = Tags()) -> None:
         """Writes the tuples of all blocks in data. Metadata beside the tuple stays."""
         with Pinned(data, self.format.interleaved) as d, Pinned(meta, True) as m:
-            tags_c = tags.to_c(self.format.checks)
+            tags_c = tags.to_c(self._checks)
             _check(lib.urx_pi_generatev(byref(self._c), byref(tags_c), byref(_vec(d, m))))
 
     def verify(
@@ -98,7 +100,7 @@ class Pi:
         """CheckError if a check fails, with up to `limit` failures; it stops there unless it is to count all."""
         found = _Found(limit, count_all, first_block)
         with Pinned(data, False) as d, Pinned(meta, False) as m:
-            tags_c = tags.to_c(self.format.checks)
+            tags_c = tags.to_c(self._checks)
             ret = lib.urx_pi_verifyv(byref(self._c), byref(tags_c), byref(_vec(d, m)), byref(found.c))
         return found.outcome(ret)
 
@@ -123,7 +125,7 @@ class Pi:
     ) -> None:
         """Copies bare data and protects it in the same pass; inserts the metadata when interleaved."""
         with Pinned(bare, False) as b, Pinned(data, True) as d, Pinned(meta, True) as m:
-            tags_c = tags.to_c(self.format.checks)
+            tags_c = tags.to_c(self._checks)
             _check(
                 lib.urx_pi_copy_generatev(byref(self._c), byref(tags_c), byref(_vec(d, m)), b.iovecs, b.count)
             )
@@ -142,7 +144,7 @@ class Pi:
         """Verifies and copies the data out bare in the same pass: all of it, bad blocks too."""
         found = _Found(limit, count_all, first_block)
         with Pinned(data, False) as d, Pinned(meta, False) as m, Pinned(bare, True) as b:
-            tags_c, vec = tags.to_c(self.format.checks), _vec(d, m)
+            tags_c, vec = tags.to_c(self._checks), _vec(d, m)
             ret = lib.urx_pi_copy_verifyv(
                 byref(self._c), byref(tags_c), byref(vec), b.iovecs, b.count, byref(found.c)
             )
@@ -162,8 +164,8 @@ class Pi:
         guard's). Tuples that do not pass stay; CheckError reports them when all others are done."""
         found = _Found(limit, True, first_block)
         with Pinned(data, self.format.interleaved) as d, Pinned(meta, True) as m:
-            old_c = old.to_c(self.format.checks & ~Check.GUARD)
-            new_c = new.to_c(Check(0))
+            old_c = old.to_c(self._checks & ~Check.GUARD)
+            new_c = new.to_c(0)
             vec = _vec(d, m)
             ret = lib.urx_pi_retagv(byref(self._c), byref(old_c), byref(new_c), byref(vec), byref(found.c))
         return found.outcome(ret)

@@ -157,16 +157,22 @@ class Tags:
     checks: Optional[Check] = None
     keep: Check = Check(0)
 
-    def to_c(self, default: Check) -> urx_tags:
+    def to_c(self, default: int) -> urx_tags:
         """As C has it."""
         c = urx_tags()
-        c.checks = unsigned("checks", default if self.checks is None else self.checks, 32)
-        c.keep = unsigned("keep", self.keep, 32)
-        c.app = unsigned("app", self.app, 16)
-        c.app_ignore = unsigned("app_ignore", self.app_ignore, 16)
-        c.ref = unsigned("ref", self.ref, 80) & _LOW
-        c.ref_hi = self.ref >> 64
-        c.storage = unsigned("storage", self.storage, 64)
+        checks = default if self.checks is None else self.checks
+        if not (
+            0 <= self.app < 1 << 16
+            and 0 <= self.app_ignore < 1 << 16
+            and 0 <= self.ref < 1 << 80
+            and 0 <= self.storage < 1 << 64
+            and 0 <= checks < 1 << 32
+            and 0 <= self.keep < 1 << 32
+        ):
+            raise ValueError(f"{self}: a value that is negative or too wide")  # ctypes would cut it without a word
+        c.checks, c.keep = checks, self.keep
+        c.app, c.app_ignore, c.storage = self.app, self.app_ignore, self.storage
+        c.ref, c.ref_hi = self.ref & _LOW, self.ref >> 64
         return c
 
 
