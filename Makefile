@@ -1,5 +1,6 @@
 # make            build the library and the tool urx
 # make install    PREFIX, DESTDIR, BINDIR, LIBDIR, INCLUDEDIR, MANDIR as usual
+# make wheel      a Python wheel with the library inside, in target/wheel
 # make demo       the main job, from a bare checkout: installs what is missing, builds, shows
 # make check      every test there is, the kernels in the VM included
 # make check-host all but the VM
@@ -44,6 +45,10 @@ install: all
 	install -m 644 man/*.3 $(DESTDIR)$(MANDIR)/man3
 	install -m 644 man/*.7 $(DESTDIR)$(MANDIR)/man7
 
+wheel: all
+	mkdir -p $(BUILT)/../wheel
+	python3 python/backend.py $(BUILT)/liburing_ext.so $(BUILT)/../wheel
+
 demo:
 	tests/deps build
 	examples/demo
@@ -81,4 +86,4 @@ header:
 clean:
 	$(CARGO) clean
 
-.PHONY: all install demo check check-host check-vm bench bench-quick bench-vm fuzz header clean
+.PHONY: all install wheel demo check check-host check-vm bench bench-quick bench-vm fuzz header clean
