@@ -237,7 +237,9 @@ impl Request {
     /// somebody has to remap them.
     pub(crate) fn needs_remap(&self, format: &Format, lba: u64) -> bool {
         let bits = format.protection().map_or(0, |p| p.ref_bits());
+        let made_by_device = self.flags.contains(Flags::PRACT) && self.meta.segments().bytes == 0;
         self.op.has_data()
+            && !made_by_device
             && format.checks().contains(Checks::REF)
             && self.device_reference(format, lba) != self.tags.reference & mask(bits)
     }

@@ -472,6 +472,8 @@ mod tests {
         assert_eq!(of(&Request { op: Op::Compare, ..write(0) }), 2);
         assert_eq!(of(&Request { op: Op::Compare, ..write(7) }), 4, "has to be remapped");
         assert_eq!(of(&Request { tags: tags(7), ..read(1) }), 2, "can be, afterwards");
+        let pract = Request { flags: Flags::PRACT, meta: Lent::NONE, ..write(7) };
+        assert_eq!(of(&pract), 2, "the device makes them");
     }
 
     #[test]
