@@ -11,7 +11,7 @@ use super::super::cpu::Kernel;
 use super::super::keys::{GROUP, Keys};
 use super::super::polynomial::{Crc32c, Polynomial};
 use super::super::run::{Block, Run};
-use super::pclmul;
+use super::{fetch, pclmul};
 
 pub(super) const KERNEL: Kernel = Kernel {
     update: pclmul::update::<Crc32c>,
@@ -86,7 +86,7 @@ fn guards<const COPY: bool>(run: &mut Run<'_>, out: &mut [u64]) {
             while done < end {
                 let ahead = block.from.wrapping_add(done + 2048);
                 for line in 0..GROUP / 64 {
-                    _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(64 * line).cast());
+                    fetch(ahead.wrapping_add(64 * line));
                 }
                 // SAFETY: the interval is a multiple of 512, and the table has the copying kernel where runs copy.
                 last = unsafe { group::<COPY>(keys, block, done, carried) };

@@ -25,3 +25,15 @@ pub(super) fn available() -> impl Iterator<Item = &'static Kernels> {
     ];
     tiers.into_iter().filter_map(|(has, kernels)| has.then_some(kernels))
 }
+
+/// Starts to bring the line of an address, which may be any.
+#[inline(always)]
+#[expect(unsafe_code, reason = "an intrinsic that takes a raw pointer")]
+fn fetch(at: *const u8) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    #[allow(unused_unsafe, reason = "safe from some Rust after 1.89 on")]
+    // SAFETY: a prefetch may go anywhere.
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+    }
+}

@@ -8,7 +8,7 @@ use super::super::cpu::{Kernel, Kernels};
 use super::super::keys::Keys;
 use super::super::polynomial::{Crc64, Polynomial, T10DifForward, padded};
 use super::super::run::{Block, Run};
-use super::{crc32c, ip};
+use super::{crc32c, fetch, ip};
 
 pub(in super::super) static KERNELS: Kernels = Kernels {
     name: "sse",
@@ -168,8 +168,8 @@ unsafe fn lane<P: Polynomial, const COPY: bool>(
     };
     let fold = pair(keys.fold_128);
     while done < interval {
-        _mm_prefetch::<_MM_HINT_T0>(block.from.wrapping_add(done + 2048).cast());
-        _mm_prefetch::<_MM_HINT_T0>(block.from.wrapping_add(done + 2112).cast());
+        fetch(block.from.wrapping_add(done + 2048));
+        fetch(block.from.wrapping_add(done + 2112));
         for (i, lane) in lanes.iter_mut().enumerate() {
             // SAFETY: what is left of the interval is a multiple of FOLD and not 0.
             let next = ordered::<P>(unsafe { take::<COPY>(block, done + 16 * i) });

@@ -13,7 +13,7 @@ use super::super::cpu::{Kernel, Kernels};
 use super::super::keys::{GROUP, Keys};
 use super::super::polynomial::{Crc64, Polynomial, T10DifForward, padded};
 use super::super::run::{Block, Run};
-use super::{crc32c, ip, pclmul};
+use super::{crc32c, fetch, ip, pclmul};
 
 /// Defines kernels for the CPU features `$features`, with `$ip` for the Internet checksum: `$xor3` adds three lanes, `$xor3_wide` three vectors,
 /// `$shift` takes the last three quarters of one vector and the first of another.
@@ -151,7 +151,7 @@ macro_rules! tier {
                             past[$n] = $xor3_wide(next, past[($n + 2) % 16], past[($n + 7) % 16]);
                             if $n % 2 == 0 {
                                 let ahead = block.from.wrapping_add(done + 32 * $n + 2048);
-                                _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
+                                fetch(ahead);
                             }
                         )* };
                     }
