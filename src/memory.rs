@@ -153,6 +153,17 @@ impl Segments {
         self.areas().map(touched).sum()
     }
 
+    /// Whether each piece is a multiple of so many bytes.
+    pub(crate) fn are_whole(&self, size: usize) -> bool {
+        self.areas().all(|(_, len)| len.is_multiple_of(size))
+    }
+
+    /// Whether two pieces meet elsewhere than at the edge of such pages, so that a device which is told of
+    /// memory by the page needs a copy.
+    pub(crate) fn has_gaps(&self, shift: u32) -> bool {
+        gaps(self.areas().map(|(ptr, len)| (ptr.addr(), len)), shift)
+    }
+
     /// The bytes themselves. A segment that cannot be memory is left out.
     ///
     /// # Safety
@@ -229,6 +240,16 @@ impl Segments {
     }
 }
 
+/// [`Segments::has_gaps`] for any pieces, which are addresses and lengths.
+pub(crate) fn gaps(pieces: impl Iterator<Item = (usize, usize)>, shift: u32) -> bool {
+    let mut last_end = None;
+    let mut whole = pieces.filter(|(_, len)| *len != 0);
+    whole.any(|(start, len)| {
+        let before = last_end.replace(start.wrapping_add(len));
+        before.is_some_and(|end| (start | end) & ((1 << shift) - 1) != 0)
+    })
+}
+
 fn overlap(a: (*mut u8, usize), b: (*mut u8, usize)) -> bool {
     let end = |(start, len): (*mut u8, usize)| start.addr().saturating_add(len);
     a.1 != 0 && b.1 != 0 && a.0.addr() < end(b) && b.0.addr() < end(a)
@@ -258,6 +279,18 @@ impl Lent {
     #[cfg(test)]
     pub(crate) fn nowhere(address: usize, len: usize) -> Self {
         Lent(Segments::one(std::ptr::without_provenance(address), len).unwrap())
+    }
+
+    /// The same, scattered.
+    #[cfg(test)]
+    pub(crate) fn nowhere_in(pieces: &[(usize, usize)]) -> Self {
+        let iovec = |(address, len): &(usize, usize)| libc::iovec {
+            iov_base: std::ptr::without_provenance_mut(*address),
+            iov_len: *len,
+        };
+        let array = Box::leak(pieces.iter().map(iovec).collect::<Box<[_]>>());
+        // SAFETY: so many, for ever.
+        Lent(unsafe { Segments::of(array.as_ptr(), array.len() as u32) }.unwrap())
     }
 
     /// Where it lies.
@@ -318,6 +351,11 @@ impl Buffer {
         unsafe { std::slice::from_raw_parts(self.memory.as_ptr().cast(), self.len) }
     }
 
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above, and exclusive like `self`.
+        unsafe { std::slice::from_raw_parts_mut(self.memory.as_mut_ptr().cast(), self.len) }
+    }
+
     /// For a request that ends before anything else is done with it.
     pub(crate) fn lend(&mut self) -> Lent {
         match Segments::one(self.memory.as_mut_ptr().cast(), self.len) {
@@ -331,6 +369,18 @@ impl Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gaps_are_where_pieces_do_not_meet_at_pages() {
+        let of = |pieces: &[(usize, usize)]| Lent::nowhere_in(pieces).segments().has_gaps(12);
+        assert!(!of(&[]));
+        assert!(!of(&[(4100, 5000)]));
+        assert!(!of(&[(4100, 4092), (20480, 8192), (4096, 100)]));
+        assert!(!of(&[(4096, 4096), (1, 0), (16384, 4)]), "empty pieces are none");
+        assert!(of(&[(4096, 4096), (8200, 4096)]), "starts inside");
+        assert!(of(&[(4096, 4092), (8192, 4096)]), "ends inside");
+        assert!(of(&[(4096, 512), (4608, 3584)]), "one behind the other, but two pieces");
+    }
 
     #[test]
     fn windows_end_anywhere() {

@@ -6,7 +6,7 @@ use crate::abi::{
 };
 use crate::command::{Extent, Flags, Op, Request};
 use crate::error::{Error, Result};
-use crate::geometry::{Checks, Format};
+use crate::geometry::{Checks, Format, mask};
 use crate::passthru::Access;
 use crate::probe::{Facts, Kind};
 
@@ -237,6 +237,11 @@ impl Offer<'_> {
         if request.op != Op::Read && request.needs_remap(format, lba) {
             return no(c"reference tags on their way differ from the LBA: nobody would remap them");
         }
+        // The kernel copies such data, and then (seen on 6.18) follows a NULL pointer at the metadata.
+        let apart = request.meta.segments().bytes != 0;
+        if apart && request.data.segments().has_gaps(PAGE_SHIFT) {
+            return no(c"scattered data ends inside pages, at whose metadata kernels have crashed");
+        }
         let pages = request.data.segments().pages(PAGE_SHIFT);
         match extent.blocks > limits.blocks_per_command(format).into() || pages > limits.pieces() {
             true => no(c"longer than one command of this device"),
@@ -306,10 +311,31 @@ fn attribute_carries(ring: &Ring, facts: &Facts, request: &Request) -> Verdict {
     if scattered && request.buffer.is_some() && ring.features & FEAT_NO_IOWAIT == 0 {
         return no(c"kernel lacks vectored reads and writes on registered buffers (6.15)");
     }
-    match facts.layout.attribute.is_some_and(|format| format.checks().contains(tags.checks)) {
+    let Some(format) = facts.layout.attribute else {
+        return no(c"target has no metadata that the kernel handles");
+    };
+    if scattered && !request.data.segments().are_whole(format.interval() as usize) {
+        return no(c"scattered data ends inside blocks, which not every kernel takes");
+    }
+    if request.op == Op::Write && wraps(&format, request) {
+        return no(
+            c"the reference tags wrap at 48 bits, beyond which not every kernel remaps them",
+        );
+    }
+    match format.checks().contains(tags.checks) {
         true => Ok(()),
         false => no(c"the kernel takes this protection information for opaque"),
     }
+}
+
+/// Whether reference tags wider than the kernel's own 32 bits pass their highest number inside the request.
+fn wraps(format: &Format, request: &Request) -> bool {
+    let bits = format.protection().map_or(0, |p| p.ref_bits());
+    let blocks = request.length / u64::from(format.interval());
+    let first = request.tags.reference & mask(bits);
+    bits > 32
+        && format.checks().contains(Checks::REF)
+        && first + u128::from(blocks) > mask(bits) + 1
 }
 
 /// The same for one request, which is checked too: on its own, without the ladder.
@@ -456,6 +482,33 @@ mod tests {
     }
 
     #[test]
+    fn what_kernels_do_wrong_takes_another_path() {
+        let mut facts = facts();
+        let of = |facts: &Facts, request: &Request| taken(facts, MODE, &ROOT, &LARGE, request);
+        let scattered = |pieces| Request { data: Lent::nowhere_in(pieces), ..read(2) };
+        assert_eq!(of(&facts, &scattered(&[(1 << 20, 4096), (3 << 20, 4096)])), 1);
+        assert_eq!(of(&facts, &scattered(&[(1 << 20, 512), (3 << 20, 7680)])), 4);
+        let write = |reference, blocks| {
+            let tags = Tags { checks: Checks::REF, reference, ..Tags::NONE };
+            Request {
+                op: Op::Write,
+                tags,
+                meta: Lent::nowhere(1 << 16, 16 * blocks),
+                ..read(blocks)
+            }
+        };
+        assert_eq!(of(&facts, &write((1 << 32) - 1, 2)), 1, "32 bits wrap");
+        let p =
+            Protection { guard: Guard::Crc64, pi_type: PiType::Type1, offset: 0, storage_bits: 0 };
+        let wide = Format::new(4096, 16, false, Some(p)).unwrap();
+        (facts.layout.attribute, facts.layout.format.value) = (Some(wide), Some(wide));
+        assert_eq!(of(&facts, &write((1 << 48) - 2, 2)), 1, "the last number is one");
+        assert_eq!(of(&facts, &write((1 << 48) - 1, 2)), 4);
+        let reads = Request { op: Op::Read, ..write((1 << 48) - 1, 2) };
+        assert_eq!(of(&facts, &reads), 1);
+    }
+
+    #[test]
     fn passthrough_is_bounded() {
         let of = |request: &Request| {
             let attribute = Ring { features: 0xffff, ..LARGE };
@@ -465,6 +518,9 @@ mod tests {
         assert_eq!(of(&read(129)), 4, "longer than a command");
         let unaligned = Request { data: Lent::nowhere((1 << 20) + 4, 128 * 4096), ..read(128) };
         assert_eq!(of(&unaligned), 4, "one piece more than a command takes");
+        let scattered = |pieces| Request { data: Lent::nowhere_in(pieces), ..read(2) };
+        assert_eq!(of(&scattered(&[(1 << 20, 4096), (3 << 20, 4096)])), 2);
+        assert_eq!(of(&scattered(&[(1 << 20, 4096), ((3 << 20) + 512, 4096)])), 4, "has gaps");
         let tags = |reference| Tags { checks: Checks::REF, reference, ..Tags::NONE };
         let write = |reference| Request { op: Op::Write, tags: tags(reference), ..read(1) };
         assert_eq!(of(&write(0)), 2);

@@ -143,7 +143,7 @@ pub(crate) fn uring_cmd(
     mixed: bool,
     user_data: u64,
 ) -> SqeNvme {
-    let scattered = request.data.segments().vector().is_some();
+    let scattered = request.op.has_data() && request.data.segments().vector().is_some();
     SqeNvme {
         opcode: if mixed { OP_URING_CMD128 } else { opcode::UringCmd80::CODE },
         fd,

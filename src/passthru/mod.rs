@@ -15,6 +15,7 @@ use crate::command::{Extent, Op, Request, Span, nvme};
 use crate::completion::Outcome;
 use crate::error::{Error, Result};
 use crate::geometry::{Checks, Format};
+use crate::memory::{self, Buffer};
 use crate::pi::Pi;
 use crate::probe::Limits;
 use crate::sys::nvme::{Answer, Via};
@@ -36,7 +37,8 @@ pub(crate) struct Device<'a> {
 const BOUNCE: u64 = 1 << 20;
 
 /// Bytes that surely lie together in memory.
-const PAGE: u64 = 4096;
+const PAGE_SHIFT: u32 = 12;
+const PAGE: u64 = 1 << PAGE_SHIFT;
 
 /// Does a checked request that starts at block `lba` of the namespace. One that takes several commands
 /// ends with the first that fails.
@@ -160,7 +162,7 @@ impl Shape {
         let mut data = request.data.window(done * self.data[CALLER], blocks * self.data[CALLER]);
         let mut meta = request.meta.window(done * self.meta[CALLER], blocks * self.meta[CALLER]);
         let meta: &mut [u8] = meta.first_mut().map_or(&mut [], |one| &mut one[..]);
-        let as_it_is = !self.reshapes() && device.takes(&data);
+        let as_it_is = !self.reshapes() && device.takes(&data, meta);
         let answer = match as_it_is && (reads || self.remap.is_none()) {
             true => issue(device, &command, &mut data, meta, self.wire(blocks))?,
             false => self.copied(device, &command, reads, done, blocks, &mut data, meta)?,
@@ -184,23 +186,25 @@ impl Shape {
         meta: &mut [u8],
     ) -> Result<Answer> {
         let wire = self.wire(blocks);
-        let (mut data_copy, mut meta_copy) = (vec![0; wire.0], vec![0; wire.1]);
+        // Aligned for every device: otherwise the kernel would copy once more, see `takes`.
+        let (mut pages, mut meta_copy) = (Buffer::new(wire.0 as u64), vec![0; wire.1]);
+        let data_copy = pages.bytes_mut();
         let per = [self.data[CALLER] as usize, self.data[WIRE] as usize];
         if !reads {
-            gather(data, per, &mut data_copy)?;
+            gather(data, per, data_copy)?;
             match self.reshapes() {
-                true => interleave(meta, per, &mut data_copy)?,
+                true => interleave(meta, per, data_copy)?,
                 false => meta_copy.copy_from_slice(meta),
             }
-            let mut one = [IoSliceMut::new(&mut data_copy)];
+            let mut one = [IoSliceMut::new(data_copy)];
             self.remap(WIRE, done, blocks, &mut one, &mut meta_copy)?;
         }
-        let mut one = [IoSliceMut::new(&mut data_copy)];
+        let mut one = [IoSliceMut::new(data_copy)];
         let answer = issue(device, command, &mut one, &mut meta_copy, wire)?;
         if reads && answer.0 == 0 {
-            scatter(&data_copy, per, data)?;
+            scatter(data_copy, per, data)?;
             match self.reshapes() {
-                true => separate(&data_copy, per, meta)?,
+                true => separate(data_copy, per, meta)?,
                 false => meta.copy_from_slice(&meta_copy),
             }
         }
@@ -237,8 +241,13 @@ impl Shape {
 }
 
 impl Device<'_> {
-    /// Whether one command takes data that lies so.
-    fn takes(&self, data: &[IoSliceMut<'_>]) -> bool {
+    /// Whether one command takes data that lies so. With metadata at its side it must have no gaps: the kernel
+    /// copies what has some, and then (seen on 6.18) follows a NULL pointer at the metadata.
+    fn takes(&self, data: &[IoSliceMut<'_>], meta: &[u8]) -> bool {
+        let areas = data.iter().map(|piece| (piece.as_ptr().addr(), piece.len()));
+        if !meta.is_empty() && memory::gaps(areas, PAGE_SHIFT) {
+            return false;
+        }
         // Each piece may touch one page more than it has, at either end.
         let pages = data.iter().map(|piece| piece.len() as u64 / PAGE + 2).sum::<u64>();
         let vectors = self.vectors && self.via == Via::Io64 && pages <= self.limits.pieces();

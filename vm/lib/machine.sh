@@ -44,7 +44,7 @@ machine_start() { # [KERNEL ARGUMENT...]
         qemu_args+=(-device "virtserialport,chardev=$port,name=$port")
     done
     # edd=off: the boot code's EDD probe of an NVMe disk hangs SeaBIOS at times.
-    qemu_args+=(-append "console=ttyS0 panic=-1 edd=off mitigations=off nokaslr audit=0 no_timer_check tsc=reliable random.trust_cpu=on nvme_core.multipath=N $*")
+    qemu_args+=(-append "console=ttyS0 panic=-1 edd=off mitigations=off nokaslr audit=0 no_timer_check tsc=reliable random.trust_cpu=on nvme_core.multipath=N nvme.poll_queues=1 $*")
     rm -f "$machine"/*.img
     make_disks "$machine"
 
