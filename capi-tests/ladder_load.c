@@ -2,7 +2,7 @@
 /*
  * Mixed load: reads and writes of random size, whole or scattered, at depth 128 over each path, and a few that have
  * to fail. A model in memory says what each block holds; every read is compared with it, data and tuples.
- * URX_LOAD is the number of requests a path: 100000, 10000 in a guest.
+ * URX_LOAD is the number of requests a path: 100000, 4000 in a guest, which takes 1 ms for each.
  */
 #include <sys/uio.h>
 #include "urx_ladder.h"
@@ -234,7 +234,7 @@ static void load(uint32_t path, unsigned requests)
 int main(void)
 {
 	const char *text = getenv("URX_LOAD");
-	unsigned requests = text ? (unsigned)strtoul(text, NULL, 0) : getenv("URX_VM") ? 10000 : 100000;
+	unsigned requests = text ? (unsigned)strtoul(text, NULL, 0) : getenv("URX_VM") ? 4000 : 100000;
 
 	contents = pages((size_t)POOL * LEN);
 	fill(contents, (size_t)POOL * LEN, 4);

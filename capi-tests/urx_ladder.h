@@ -112,6 +112,9 @@ static const unsigned all_setups[] __attribute__((unused)) = {
 	0, IORING_SETUP_SQPOLL, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN
 };
 
+/* The namespace for the paths that want one. */
+static const char *way_node = "pi4k";
+
 #define SIDE_BYTES (16u << 20)
 
 /* A file of 16 MiB with a side file of T10-DIF over 4 KiB, whose names are `path` and `path`.side. */
@@ -158,7 +161,7 @@ static inline struct urx_target *path_target(uint32_t path)
 		CHECK_EQ(side_open(&target, name, flags), 0);
 		remove_side(name);
 	} else {
-		CHECK_EQ(urx_target_open(&target, node("pi4k"), &opts), 0);
+		CHECK_EQ(urx_target_open(&target, node(way_node), &opts), 0);
 	}
 	return target;
 }
