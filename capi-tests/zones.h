@@ -344,7 +344,7 @@ static inline int append(struct carrier *c, const struct zone_ref *zone, void *d
 	struct urx_result result;
 	int ret = carry(c, zone->target, &rw, &result);
 
-	if (ret >= 0 && offset)
+	if (offset)
 		*offset = result.append_offset;
 	return ret;
 }

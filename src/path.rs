@@ -641,5 +641,7 @@ mod tests {
             Request { tags: Tags { checks: Checks::REF, reference: 9, ..Tags::NONE }, ..protected };
         assert_eq!(taken(&facts, MODE, &ROOT, &LARGE, &protected), 2);
         assert_eq!(taken(&facts, MODE, &ROOT, &LARGE, &shifted), 4, "has to be remapped");
+        let made = Request { flags: Flags::PRACT, meta: Lent::NONE, offset: 4 << 20, ..shifted };
+        assert_eq!(taken(&facts, MODE, &ROOT, &LARGE, &made), 2, "by the device, from the LBA");
     }
 }

@@ -1,4 +1,4 @@
-//! programs written to patch series that Linux did not take as they were
+//! for programs written to a patch series
 
 use std::ffi::c_int;
 
