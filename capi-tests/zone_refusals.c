@@ -91,7 +91,7 @@ static void wrong(struct place *place)
 	uint64_t wp = look(&zone).wp;
 	struct carrier c;
 	struct urx_result result;
-	struct urx_rw rw = append_of(&zone, data, place->max_append + place->block, 0);
+	struct urx_rw rw = append_of(&zone, data, (place->max_append / place->block + 1) * place->block, 0);
 
 	if (place->meta_size)
 		return;

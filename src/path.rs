@@ -272,6 +272,10 @@ impl Offer<'_> {
         if !request.length.is_multiple_of(unit) {
             return no(c"length: not a multiple of what the zones are written in");
         }
+        let interval = self.format()?.interval() as usize;
+        if request.data.segments().areas().any(|(_, len)| !len.is_multiple_of(interval)) {
+            return no(c"data: a write takes pieces of whole blocks");
+        }
         if self.format()?.meta_size() == 0 && request.flags.contains(Flags::PRACT) {
             return no(c"PRACT asks a device for its protection information");
         }

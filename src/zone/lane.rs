@@ -16,8 +16,8 @@ use crate::error::Result;
 pub(super) struct Record {
     ticket: u64,
     pub(super) request: Request,
-    /// It was part of a write that failed before it got there.
-    pub(super) again: bool,
+    /// Writes that failed before they got to it.
+    pub(super) tries: u32,
 }
 
 /// What became of some records.
@@ -56,7 +56,7 @@ impl Lane {
         let mut state = self.lock();
         let ticket = state.tickets;
         state.tickets += 1;
-        state.waiting.push_back(Record { ticket, request: *request, again: false });
+        state.waiting.push_back(Record { ticket, request: *request, tries: 0 });
         loop {
             if let Some(outcome) = state.answers.remove(&ticket) {
                 return outcome;
@@ -147,7 +147,7 @@ impl State {
             self.answers.insert(record.ticket, outcome);
         }
         for record in written.again.into_iter().rev() {
-            self.waiting.push_front(Record { again: true, ..record });
+            self.waiting.push_front(Record { tries: record.tries + 1, ..record });
         }
     }
 }

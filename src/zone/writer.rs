@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd};
+use std::thread::sleep;
+use std::time::Duration;
 
 use super::lane::{Answers, Record};
 use super::report::one;
@@ -51,6 +53,18 @@ const GATHERED: u64 = 512 << 10;
 
 /// The kernel's UIO_MAXIOV.
 const MAX_IOVECS: usize = 1024;
+
+/// The kernel (block/blk-zoned.c from 6.10, zonefs) counts what others have under way, of which the device does not know
+/// yet: so a write that is refused where the device would have it is tried again a little later.
+const TRIES: u32 = 5;
+
+/// How often a write goes again that was refused so, though nothing had moved.
+const fn tries(error: Error) -> u32 {
+    match error.errno() {
+        libc::EIO | libc::EINVAL => TRIES,
+        _ => 1, // The report may have set things right.
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Writer<'a> {
@@ -103,6 +117,9 @@ impl Writer<'_> {
 
     /// Writes records one behind the other. If that fails, finds out which of them landed nevertheless.
     pub(super) fn write(&self, pointer: &Pointer, records: &[Record]) -> Written {
+        if let Some(Record { tries: tries @ 2.., .. }) = records.first() {
+            sleep(Duration::from_millis(1 << tries.min(&TRIES)));
+        }
         let bytes: u64 = records.iter().map(|record| record.request.length).sum();
         let error = match self.submit(pointer.at, records) {
             Ok(written) if u64::from(written) == bytes => {
@@ -177,12 +194,15 @@ impl Writer<'_> {
                 _ if ours => Outcome::failed(libc::EIO), // a part of it
                 _ if others && zone.wp >= zone.end() => Outcome::failed(libc::ENOSPC),
                 _ if others => Outcome::failed(libc::ESTALE),
-                // The kernel may have refused for what happened before, and the report set that right.
-                _ if !record.again => {
+                _ if record.tries < tries(error) => {
                     written.again.push(*record);
                     continue;
                 }
                 _ if error.errno() == libc::EFBIG => Outcome::failed(libc::ENOSPC),
+                // Aligned it was; so a file of zonefs goes on elsewhere.
+                _ if error.errno() == libc::EINVAL && self.place.facts.kind == Kind::Zonefs => {
+                    Outcome::failed(libc::ESTALE)
+                }
                 _ => Outcome::failed(error.errno()),
             };
             written.answers.push((*record, outcome));
@@ -239,6 +259,6 @@ impl Writer<'_> {
 impl Record {
     /// Whether its write takes nothing else along: it has metadata, or was refused in company.
     fn alone(&self) -> bool {
-        self.again || self.request.has_meta()
+        self.tries > 0 || self.request.has_meta()
     }
 }
