@@ -189,8 +189,12 @@ static void killed(const struct zone_ref *zone, uint32_t path)
 	judge(&own, EACH, false);
 	carrier_open(&c, 8);
 	fill(data, LEN, 12345);
-	CHECK_EQ(append(&c, &own, data, LEN, path, &at), LEN);
-	CHECK_EQ(at, wp);
+	/* What the process had under way when it was killed may land a little later. */
+	do
+		status = append(&c, &own, data, LEN, path, &at);
+	while (status == -ESTALE);
+	CHECK_EQ(status, LEN);
+	CHECK(at >= wp && at <= wp + DEPTH * LEN);
 	judge(&own, EACH, false);
 	carrier_close(&c);
 	urx_target_close(own.target);
