@@ -601,6 +601,8 @@ struct io_uring_cqe; /* the kernel's */
 #define URX_PATH_URING_CMD 2u /* An NVMe command in the SQE. */
 #define URX_PATH_IOCTL 4u /* NVMe commands by ioctl, from a worker thread. */
 #define URX_PATH_SOFTWARE 8u /* Plain I/O, a side file and software PI, from a worker thread. */
+/** An append as a write where its zone goes on, zones managed by ioctl, from a worker thread. */
+#define URX_PATH_EMULATED 16u
 
 /** A request. Looked at during a call only. */
 struct urx_rw {
@@ -812,15 +814,72 @@ int urx_run(struct urx_queue *queue, struct urx_target *target, const struct urx
 int urx_diagnose(const struct urx_queue *queue, struct urx_target *target, const struct urx_rw *rw,
 		struct urx_result *result) URX_NOEXCEPT;
 
-/* ------------------------------------------------------------------ the 2024 READ_META series */
+/* ------------------------------------------------------------------ zones */
+
+/** urx_zone.type: no write pointer, written anywhere, takes no appends. */
+#define URX_ZONE_CONVENTIONAL 1u
+#define URX_ZONE_SEQ_REQUIRED 2u /* Written at its write pointer alone. */
+#define URX_ZONE_SEQ_PREFERRED 3u /* Better written at its write pointer. */
+#define URX_ZONE_NOT_WP 0u /* urx_zone.state: has no write pointer. */
+#define URX_ZONE_EMPTY 1u /* Nothing written. */
+#define URX_ZONE_IMP_OPEN 2u /* Opened by a write. */
+#define URX_ZONE_EXP_OPEN 3u /* Opened by URX_OP_ZONE_OPEN. */
+#define URX_ZONE_CLOSED 4u /* Written to and closed. */
+#define URX_ZONE_READONLY 13u /* Cannot be written any more: the device is failing. */
+#define URX_ZONE_FULL 14u /* Nothing more can be written. */
+#define URX_ZONE_OFFLINE 15u /* Lost: the device is failing. */
+
+/** One zone, in bytes of the target. */
+struct urx_zone {
+	uint64_t start; /* its first byte */
+	uint64_t len; /* bytes to the next zone */
+	uint64_t capacity; /* bytes that can be written */
+	/**
+	 * write pointer: where the zone goes on; start + capacity of a full zone, start of one that
+	 * has none
+	 */
+	uint64_t wp;
+	uint32_t type; /* URX_ZONE_CONVENTIONAL, _SEQ_ */
+	uint32_t state; /* URX_ZONE_NOT_WP and so on */
+	uint64_t reserved; /* zero */
+};
 
 /**
- * The series' check bits (guard 1, application tag 2, reference tag 4) as URX_CHECK_ bits for
- * urx_attr_pi.flags: the kernel has the last two the other way round. Bits that the series does not
- * have stay, for the kernel to refuse. Its opcodes never reach an SQE: they are other operations
- * now.
+ * What the device says of its zones from the one that holds offset. *count: in, room in zones; out,
+ * zones told: 0 beyond the last. The next ones are at start + len of the last one told.
+ * -EOPNOTSUPP: the target has no zones.
+ */
+int urx_zone_report(struct urx_target *target, uint64_t offset, struct urx_zone *zones,
+		uint32_t *count) URX_NOEXCEPT;
+
+/**
+ * Resets, opens, closes or finishes (URX_OP_ZONE_) the zone that starts at zone, at once. Waits for
+ * an emulated append that is being written there; others come after it.
+ */
+int urx_zone_manage(struct urx_target *target, uint32_t op, uint64_t zone) URX_NOEXCEPT;
+
+/* ------------------------------------------------------------------ programs written to patch series that Linux did not take as they were */
+
+/**
+ * The check bits of the READ_META series of 2024 (guard 1, application tag 2, reference tag 4) as
+ * URX_CHECK_ bits for urx_attr_pi.flags: the kernel has the last two the other way round. Bits that
+ * the series does not have stay, for the kernel to refuse. Its opcodes never reach an SQE: they are
+ * other operations now.
  */
 uint16_t urx_rfc_checks(uint16_t meta_flags) URX_NOEXCEPT;
+
+/**
+ * Where an append landed, as the zone append series of 2020 told it (cqe->flags, or aio's res2:
+ * 512-byte units from the zone's start), in bytes like urx_result.append_offset. Zones beyond the
+ * range of 64 bits give UINT64_MAX.
+ */
+uint64_t urx_rfc_append_offset(uint64_t zone, uint32_t units) URX_NOEXCEPT;
+
+/**
+ * The reverse. -EINVAL: offset is not a multiple of 512 bytes behind zone; -ERANGE: too far for 32
+ * bits.
+ */
+int urx_rfc_append_units(uint64_t zone, uint64_t offset, uint32_t *units) URX_NOEXCEPT;
 
 #ifdef __cplusplus
 }

@@ -183,6 +183,98 @@ pub const LBMD_PI_CSUM_CRC64: u8 = 4;
 /// `BLKGETSIZE64`.
 pub const BLKGETSIZE64: libc::c_ulong = 0x8008_1272;
 
+/// `struct blk_zone` (include/uapi/linux/blkzoned.h). Lengths in 512-byte sectors.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BlkZone {
+    /// Its first sector.
+    pub start: u64,
+    /// Sectors to the next.
+    pub len: u64,
+    /// Write pointer.
+    pub wp: u64,
+    /// `BLK_ZONE_TYPE_*`.
+    pub kind: u8,
+    /// `BLK_ZONE_COND_*`.
+    pub cond: u8,
+    /// Written out of order, where that is allowed.
+    pub non_seq: u8,
+    /// A reset is recommended.
+    pub reset: u8,
+    /// Padding.
+    pub resv: [u8; 4],
+    /// Sectors that can be written.
+    pub capacity: u64,
+    /// Zero.
+    pub reserved: [u64; 3],
+}
+const _: () = assert!(size_of::<BlkZone>() == 64 && offset_of!(BlkZone, capacity) == 32);
+
+/// Zones that are asked for at a time.
+pub const ZONES_AT_ONCE: usize = 64;
+
+/// `struct blk_zone_report` with room for zones.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct BlkZoneReport {
+    /// Any sector of the first zone.
+    pub sector: u64,
+    /// In: room; out: zones told.
+    pub nr_zones: u32,
+    /// Out: `BLK_ZONE_REP_*`.
+    pub flags: u32,
+    /// The zones.
+    pub zones: [BlkZone; ZONES_AT_ONCE],
+}
+const _: () = assert!(offset_of!(BlkZoneReport, zones) == 16);
+
+/// `struct blk_zone_range`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BlkZoneRange {
+    /// First sector.
+    pub sector: u64,
+    /// Sectors.
+    pub nr_sectors: u64,
+}
+const _: () = assert!(size_of::<BlkZoneRange>() == 16);
+
+/// `BLKREPORTZONE`. Its second version (6.19) can answer from what the kernel remembers, which is no help
+/// here: only a report from the device makes the kernel believe in a write pointer again.
+pub const BLKREPORTZONE: libc::c_ulong = 0xc010_1282;
+/// `BLKRESETZONE`.
+pub const BLKRESETZONE: libc::c_ulong = 0x4010_1283;
+/// `BLKOPENZONE`.
+pub const BLKOPENZONE: libc::c_ulong = 0x4010_1286;
+/// `BLKCLOSEZONE`.
+pub const BLKCLOSEZONE: libc::c_ulong = 0x4010_1287;
+/// `BLKFINISHZONE`.
+pub const BLKFINISHZONE: libc::c_ulong = 0x4010_1288;
+/// `BLK_ZONE_REP_CAPACITY`: capacities were told (5.9).
+pub const BLK_ZONE_REP_CAPACITY: u32 = 1;
+/// `BLK_ZONE_TYPE_CONVENTIONAL`.
+pub const BLK_ZONE_TYPE_CONVENTIONAL: u8 = 1;
+/// `BLK_ZONE_TYPE_SEQWRITE_REQ`.
+pub const BLK_ZONE_TYPE_SEQWRITE_REQ: u8 = 2;
+/// `BLK_ZONE_TYPE_SEQWRITE_PREF`.
+pub const BLK_ZONE_TYPE_SEQWRITE_PREF: u8 = 3;
+/// `BLK_ZONE_COND_NOT_WP`.
+pub const BLK_ZONE_COND_NOT_WP: u8 = 0;
+/// `BLK_ZONE_COND_EMPTY`.
+pub const BLK_ZONE_COND_EMPTY: u8 = 1;
+/// `BLK_ZONE_COND_IMP_OPEN`.
+pub const BLK_ZONE_COND_IMP_OPEN: u8 = 2;
+/// `BLK_ZONE_COND_EXP_OPEN`.
+pub const BLK_ZONE_COND_EXP_OPEN: u8 = 3;
+/// `BLK_ZONE_COND_CLOSED`.
+pub const BLK_ZONE_COND_CLOSED: u8 = 4;
+/// `BLK_ZONE_COND_READONLY`.
+pub const BLK_ZONE_COND_READONLY: u8 = 13;
+/// `BLK_ZONE_COND_FULL`.
+pub const BLK_ZONE_COND_FULL: u8 = 14;
+/// `BLK_ZONE_COND_OFFLINE`.
+pub const BLK_ZONE_COND_OFFLINE: u8 = 15;
+
 /// `struct nvme_passthru_cmd` (include/uapi/linux/nvme_ioctl.h), and `struct nvme_uring_cmd`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

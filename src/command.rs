@@ -47,6 +47,11 @@ impl Op {
         self.has_data() || matches!(self, Op::WriteZeroes)
     }
 
+    /// Whether it is about one zone, which `offset` names.
+    pub const fn in_zone(self) -> bool {
+        self.zone_action().is_some() || matches!(self, Op::Append)
+    }
+
     /// The NVMe opcode (NVM and Zoned Namespace command set specifications).
     const fn code(self) -> u8 {
         match self {
@@ -140,7 +145,7 @@ impl Request {
         if self.offset.checked_add(data_bytes).is_none_or(|end| end > bytes) {
             return Err(Error::Range(c"offset: the request ends beyond the target"));
         }
-        let in_zone = self.op.zone_action().is_some() || self.op == Op::Append;
+        let in_zone = self.op.in_zone();
         if in_zone && zone_bytes == 0 {
             return Err(Error::Unsupported(c"op: the target has no zones"));
         }
@@ -224,6 +229,11 @@ impl Request {
         Ok(())
     }
 
+    /// Whether it brings metadata apart from its data.
+    pub(crate) fn has_meta(&self) -> bool {
+        self.meta.segments().bytes != 0
+    }
+
     /// The reference tag of its first block as the device has it: for types 1 and 2 the low bits of
     /// the LBA, whatever the caller counts from.
     pub(crate) fn device_reference(&self, format: &Format, lba: u64) -> u128 {
@@ -293,6 +303,18 @@ pub(crate) fn nvme(
     command.cdw2 = [(field >> 64) as u32, (field >> 32) as u32];
     command.cdw10 = [lba[0], lba[1], cdw12, 0, field as u32, app];
     command
+}
+
+/// Zone Management Receive: a report of zones from the one at `lba` on, in `bytes`, its address still open.
+pub(crate) fn report_zones(nsid: u32, lba: u64, bytes: u32) -> NvmePassthru {
+    const PARTIAL: u32 = 1 << 16; // counts the zones in the buffer, not all that follow
+    let dwords = (bytes / 4).saturating_sub(1);
+    NvmePassthru {
+        opcode: 0x7a,
+        nsid,
+        cdw10: [lba as u32, (lba >> 32) as u32, dwords, PARTIAL, 0, 0],
+        ..NvmePassthru::default()
+    }
 }
 
 /// Storage and reference tag as they share their space, which lies in dwords 2, 3 and 14.

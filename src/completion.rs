@@ -38,6 +38,18 @@ impl Outcome {
             code => Outcome { status: code as u16, value, ..Self::failed(status_errno(code)) },
         }
     }
+
+    /// The same of an append, or of what manages a zone: why a zone refuses has an errno of its own.
+    pub const fn in_zone(self) -> Self {
+        let errno = match self.status {
+            0x1b8 | 0x1b9 => libc::ENOSPC,
+            0x1ba => libc::EROFS,
+            0x1bb => libc::ENODEV,
+            0x1bc => libc::ESTALE,
+            _ => return self,
+        };
+        Outcome { res: -errno, ..self }
+    }
 }
 
 /// Status code type and status code: what is left of a status without CRD, M and DNR.
@@ -156,6 +168,24 @@ mod tests {
         assert_eq!(of(0x4080), (-libc::EREMOTEIO, 0x80, 9));
         assert_eq!(of(0x41bc), (-libc::EIO, 0x1bc, 9));
         assert_eq!(of(0x4285), (-libc::ENODATA, 0x285, 9));
+    }
+
+    #[test]
+    fn a_zone_that_refuses_says_why() {
+        let of = |status| Outcome::nvme(status, 0, 512).in_zone().res;
+        let refused = [0x41b8, 0x1b9, 0x41ba, 0x41bb, 0x41bc, 0x41bd, 0x41be, 0x4281, 0].map(of);
+        let errnos = [
+            -libc::ENOSPC,
+            -libc::ENOSPC,
+            -libc::EROFS,
+            -libc::ENODEV,
+            -libc::ESTALE,
+            -libc::EOVERFLOW,
+            -libc::ETOOMANYREFS,
+            -libc::ENODATA,
+            512,
+        ];
+        assert_eq!(refused, errnos);
     }
 
     #[test]

@@ -66,3 +66,4 @@ mod sys;
 pub mod target;
 #[allow(dead_code, reason = "for requests that a kernel has no operation for")]
 mod worker;
+mod zone;

@@ -22,6 +22,8 @@ bitflags::bitflags! {
         const IOCTL = 4;
         /// Plain I/O, a side file and software PI, from a worker.
         const SOFTWARE = 8;
+        /// An append as a write where the zone goes on, and its management by ioctl, from a worker.
+        const EMULATED = 16;
     }
 }
 
@@ -126,6 +128,7 @@ impl Offer<'_> {
             Paths::URING_CMD => self.uring_cmd(ring),
             Paths::IOCTL => self.ioctl(ring),
             Paths::SOFTWARE => self.software(ring),
+            Paths::EMULATED => self.emulated(ring),
             _ => Err(Error::Invalid(c"path: not one URX_PATH_ bit")),
         }
     }
@@ -143,6 +146,7 @@ impl Offer<'_> {
             Paths::ATTR => attribute_carries(ring, self.facts, request),
             Paths::URING_CMD => self.uring_cmd_carries(ring, request, extent),
             Paths::IOCTL => self.nvme_carries(request),
+            Paths::EMULATED => self.emulated_carries(ring, request),
             _ => software_carries(request),
         }
     }
@@ -247,6 +251,46 @@ impl Offer<'_> {
             true => no(c"longer than one command of this device"),
             false => Ok(()),
         }
+    }
+
+    fn emulated(&self, ring: &Ring) -> Verdict {
+        match self.facts.kind {
+            Kind::NvmeChar => return no(c"only a block device or a zonefs file can be written"),
+            _ if self.facts.zones.value.bytes == 0 => return no(c"target has no zones"),
+            _ if !self.mode.direct => return no(c"target is not open with O_DIRECT"),
+            _ => {}
+        }
+        self.format()?;
+        waits(ring)
+    }
+
+    fn emulated_carries(&self, ring: &Ring, request: &Request) -> Verdict {
+        match request.op {
+            Op::ZoneOpen | Op::ZoneClose if self.facts.kind == Kind::Zonefs => {
+                return no(c"a zonefs file is opened and closed by open(2) and close(2)");
+            }
+            Op::ZoneReset | Op::ZoneOpen | Op::ZoneClose | Op::ZoneFinish => return Ok(()),
+            Op::Append => {}
+            _ => return no(c"this path appends to zones and manages them, nothing else"),
+        }
+        let unit = u64::from(self.facts.zones.value.unit.max(1));
+        if !request.length.is_multiple_of(unit) {
+            return no(c"length: not a multiple of what the zones are written in");
+        }
+        let interval = self.format()?.interval() as usize;
+        if request.data.segments().areas().any(|(_, len)| !len.is_multiple_of(interval)) {
+            return no(c"data: a write takes pieces of whole blocks");
+        }
+        if self.format()?.meta_size() == 0 && request.flags.contains(Flags::PRACT) {
+            return no(c"PRACT asks a device for its protection information");
+        }
+        if self.format()?.meta_size() == 0 {
+            return Ok(());
+        }
+        // The write goes through a ring of the library's own.
+        let own = Ring { flags: 0, features: ring.features };
+        attribute(&own, self.facts, &self.mode)?;
+        attribute_carries(&own, self.facts, &Request { op: Op::Write, buffer: None, ..*request })
     }
 
     /// The block of the namespace at which a byte of the target lies.
@@ -572,5 +616,92 @@ mod tests {
         assert_eq!(of(&OLD, &Request { op: Op::Write, ..read(1) }), 8);
         assert_eq!(of(&POLLED, &read(1)), 0);
         assert_eq!(of(&PLAIN, &Request { op: Op::Compare, ..read(1) }), 0);
+    }
+
+    fn zoned(kind: Kind) -> Facts {
+        let mut facts = facts();
+        facts.kind = kind;
+        facts.layout.attribute = None;
+        facts.layout.format.value = Format::new(4096, 0, false, None).ok();
+        facts.limits.value.max_append = 128 << 10;
+        facts.zones.value = crate::probe::Zones { count: 4, bytes: 4 << 20, unit: 4096 };
+        facts
+    }
+
+    fn append(blocks: usize) -> Request {
+        let tags = Tags::NONE;
+        Request { op: Op::Append, meta: Lent::NONE, tags, ..read(blocks) }
+    }
+
+    fn reset() -> Request {
+        Request { op: Op::ZoneReset, length: 0, data: Lent::NONE, ..append(1) }
+    }
+
+    #[test]
+    fn appends_and_zones() {
+        let nvme = zoned(Kind::NvmeBlock);
+        let of = |facts: &Facts, access: &Access, ring: &Ring, request: &Request| {
+            taken(facts, MODE, access, ring, request)
+        };
+        for request in [append(1), append(32), reset()] {
+            assert_eq!(of(&nvme, &ROOT, &LARGE, &request), 2);
+            assert_eq!(of(&nvme, &ROOT, &PLAIN, &request), 4);
+            assert_eq!(of(&nvme, &Access::NONE, &LARGE, &request), 16);
+            assert_eq!(of(&nvme, &Access::NONE, &POLLED, &request), 0);
+            assert_eq!(of(&zoned(Kind::Block), &Access::NONE, &OLD, &request), 16);
+            assert_eq!(of(&zoned(Kind::Zonefs), &Access::NONE, &PLAIN, &request), 16);
+            assert_eq!(of(&zoned(Kind::NvmeChar), &Access::NONE, &LARGE, &request), 0);
+            let buffered = Mode { direct: false, ..MODE };
+            assert_eq!(taken(&nvme, buffered, &Access::NONE, &LARGE, &request), 0);
+        }
+        let open = Request { op: Op::ZoneOpen, ..reset() };
+        assert_eq!(of(&zoned(Kind::Block), &Access::NONE, &PLAIN, &open), 16);
+        assert_eq!(of(&zoned(Kind::Zonefs), &Access::NONE, &PLAIN, &open), 0);
+        let write = Request { op: Op::Write, ..append(1) };
+        assert_eq!(of(&nvme, &Access::NONE, &PLAIN, &write), 0, "appends alone");
+        let mut coarse = nvme;
+        coarse.zones.value.unit = 16384;
+        assert_eq!(of(&coarse, &Access::NONE, &PLAIN, &append(4)), 16);
+        assert_eq!(
+            of(&coarse, &Access::NONE, &PLAIN, &append(3)),
+            0,
+            "less than is written at once"
+        );
+    }
+
+    #[test]
+    fn an_append_is_whole_and_in_a_zone() {
+        let facts = zoned(Kind::NvmeBlock);
+        let offer = Offer { facts: &facts, mode: MODE, access: &ROOT, has_store: false };
+        let of = |request: &Request| offer.check(request).map(drop).map_err(Error::errno);
+        assert_eq!(of(&append(32)), Ok(()));
+        assert_eq!(of(&append(33)), Err(libc::E2BIG));
+        assert_eq!(of(&Request { offset: 4096, ..append(1) }), Err(libc::EINVAL));
+        assert_eq!(of(&Request { offset: 4 << 20, ..append(1) }), Ok(()));
+        assert_eq!(of(&Request { offset: 1 << 30, ..append(1) }), Err(libc::ERANGE));
+        let mut flat = facts;
+        flat.zones = Known::default();
+        let offer = Offer { facts: &flat, mode: MODE, access: &ROOT, has_store: false };
+        assert_eq!(offer.check(&append(1)).unwrap_err().errno(), libc::EOPNOTSUPP);
+    }
+
+    #[test]
+    fn an_emulated_append_has_protection_where_the_kernel_writes_it() {
+        let mut facts = zoned(Kind::NvmeBlock);
+        facts.layout = self::facts().layout;
+        let protected = Request { op: Op::Append, ..read(1) };
+        let of = |facts: &Facts, ring: &Ring, request: &Request| {
+            taken(facts, MODE, &Access::NONE, ring, request)
+        };
+        assert_eq!(of(&facts, &PLAIN, &protected), 16);
+        assert_eq!(of(&facts, &OLD, &protected), 0);
+        let pract = Request { flags: Flags::PRACT, meta: Lent::NONE, ..protected };
+        assert_eq!(of(&facts, &PLAIN, &pract), 0);
+        let shifted =
+            Request { tags: Tags { checks: Checks::REF, reference: 9, ..Tags::NONE }, ..protected };
+        assert_eq!(taken(&facts, MODE, &ROOT, &LARGE, &protected), 2);
+        assert_eq!(taken(&facts, MODE, &ROOT, &LARGE, &shifted), 4, "has to be remapped");
+        let made = Request { flags: Flags::PRACT, meta: Lent::NONE, offset: 4 << 20, ..shifted };
+        assert_eq!(taken(&facts, MODE, &ROOT, &LARGE, &made), 2, "by the device, from the LBA");
     }
 }

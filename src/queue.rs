@@ -47,10 +47,12 @@ enum Carrier {
     Attr {
         fd: i32,
     },
+    /// With the target where a zone's write pointer moves.
     UringCmd {
         fd: i32,
         mixed: bool,
         command: NvmePassthru,
+        moves: Option<Arc<Target>>,
     },
     Worker {
         path: Paths,
@@ -135,7 +137,7 @@ impl Queue {
 
     fn uring_cmd(
         &self,
-        target: &Target,
+        target: &Arc<Target>,
         request: &Request,
         extent: &Extent,
         lba: u64,
@@ -144,6 +146,7 @@ impl Queue {
             fd: target.offer().access.char_fd.unwrap_or(-1),
             mixed: self.ring.is_mixed(),
             command: command(target, request, extent, lba)?,
+            moves: request.op.in_zone().then(|| Arc::clone(target)),
         })
     }
 
@@ -263,9 +266,17 @@ impl Work {
     fn run(&mut self) -> Outcome {
         match self.path {
             Paths::IOCTL => match self.target.device(self.request.op.writes()) {
-                Ok(device) => passthru::run(&device, &mut self.request, &self.extent, self.lba),
+                Ok(device) => {
+                    let (extent, lba) = (&self.extent, self.lba);
+                    let outcome = passthru::run(&device, &mut self.request, extent, lba);
+                    if self.request.op.in_zone() {
+                        self.target.forget_zone(self.request.offset);
+                    }
+                    outcome
+                }
                 Err(error) => Outcome::failed(error.errno()),
             },
+            Paths::EMULATED => self.target.emulate(&self.request),
             _ => match self.target.store() {
                 Some(store) => stored(store, self.target.file(), &mut self.request),
                 None => Outcome::failed(libc::EOPNOTSUPP),
@@ -348,7 +359,7 @@ impl Io {
     pub(crate) fn fill(&self, attr: u64, user_data: u64) -> Filled {
         match &self.carrier {
             Carrier::Attr { fd } => Filled::Small(sqe::native(&self.request, *fd, attr, user_data)),
-            Carrier::UringCmd { fd, mixed, command } => {
+            Carrier::UringCmd { fd, mixed, command, .. } => {
                 Filled::Big(sqe::uring_cmd(&self.request, command, *fd, *mixed, user_data))
             }
             Carrier::Worker { waiting, .. } => {
@@ -382,13 +393,16 @@ impl Io {
     /// What became of it. Then it needs no drop.
     pub(crate) fn finish(&mut self, completed: &Completed) -> Finished {
         let bytes = self.request.length as u32;
-        let (path, outcome) = match &self.carrier {
+        let (path, outcome) = match &mut self.carrier {
             Carrier::Attr { .. } => (Paths::ATTR, native_outcome(completed.res, &self.request)),
-            Carrier::UringCmd { .. } if completed.res < 0 => {
-                (Paths::URING_CMD, Outcome::failed(-completed.res))
-            }
-            Carrier::UringCmd { .. } => {
-                let outcome = Outcome::nvme(completed.res as u32, completed.value, bytes);
+            Carrier::UringCmd { moves, .. } => {
+                if let Some(target) = moves.take() {
+                    target.forget_zone(self.request.offset);
+                }
+                let outcome = match completed.res {
+                    0.. => Outcome::nvme(completed.res as u32, completed.value, bytes),
+                    errno => Outcome::failed(-errno),
+                };
                 (Paths::URING_CMD, outcome)
             }
             Carrier::Worker { path, .. } => {
@@ -412,10 +426,14 @@ impl Io {
             if path == Paths::URING_CMD && outcome.res >= 0 && request.op == Op::Read {
                 remap_read(request, extent, format, *lba);
             }
-            let refused = outcome.res == -libc::EILSEQ && path != Paths::SOFTWARE;
-            if refused && request.op == Op::Write {
+            let knows = matches!(path, Paths::SOFTWARE | Paths::EMULATED);
+            let refused = outcome.res == -libc::EILSEQ && !knows;
+            if refused && matches!(request.op, Op::Write | Op::Append) {
                 outcome.diagnosis = diagnose(request, extent, format, *lba);
             }
+        }
+        if request.op.in_zone() {
+            outcome = outcome.in_zone();
         }
         let (mut append_lba, mut append_offset) = (0, 0);
         if request.op == Op::Append && outcome.res >= 0 {

@@ -173,6 +173,18 @@ pub(crate) fn with_buffers(
     command
 }
 
+/// A plain write of `count` iovecs at `addr`. `durable`: once completed.
+pub(crate) fn writev(fd: i32, addr: u64, count: u32, off: u64, durable: bool) -> Sqe {
+    let rw_flags = if durable { RWF_DSYNC } else { 0 };
+    let opcode = Op::Writev.code();
+    Sqe { opcode, fd, off, addr, len: count, rw_flags, ..Sqe::default() }
+}
+
+/// A plain read of `len` bytes.
+pub(crate) fn read(fd: i32, addr: u64, len: u32, off: u64) -> Sqe {
+    Sqe { opcode: Op::Read.code(), fd, off, addr, len, ..Sqe::default() }
+}
+
 /// The RECV of `len` bytes that a worker completes.
 pub(crate) fn recv(fd: i32, addr: u64, len: u32, user_data: u64) -> Sqe {
     let rw_flags = libc::MSG_WAITALL as u32;

@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
+use crate::command::{Op, Request};
+use crate::completion::Outcome;
 use crate::error::{Error, Result};
 use crate::geometry::Tags;
 use crate::passthru::{self, Access, Device};
@@ -12,6 +14,7 @@ use crate::path::{Mode, Offer};
 use crate::probe::{self, Facts, Kind};
 use crate::store::{DataFile, Side, Store};
 use crate::sys;
+use crate::zone::{self, Place, Zone, Zones};
 
 /// How to open a target.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,6 +35,7 @@ pub struct Target {
     mode: Mode,
     access: Access,
     store: Option<Store>,
+    zones: Zones,
 }
 
 impl Target {
@@ -88,14 +92,15 @@ impl Target {
         let mode = Mode { writable: mode.writable && may_write, ..mode };
         let Some(side) = side else {
             let access = Access::of(&file, &facts, mode.writable);
-            return Ok(Target { file, facts, mode, access, store: None });
+            return Ok(Target { file, facts, mode, access, store: None, zones: Zones::default() });
         };
         facts.check_bare()?;
         let Mode { direct, writable } = mode;
         let data = DataFile { file: &file, bytes: facts.bytes.value, direct, writable };
         let store = Store::open(&data, side)?;
         let facts = facts.with_side_file(*store.format(), store.bytes());
-        Ok(Target { file, facts, mode, access: Access::NONE, store: Some(store) })
+        let (access, store) = (Access::NONE, Some(store));
+        Ok(Target { file, facts, mode, access, store, zones: Zones::default() })
     }
 
     /// Learns everything anew; nothing changes if that fails.
@@ -122,6 +127,42 @@ impl Target {
             (None, Kind::NvmeChar) => passthru::flush(&self.device(false)?),
             (None, _) => Ok(self.file.sync_data()?),
         }
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { file: &self.file, facts: &self.facts, device: self.device(false).ok() }
+    }
+
+    /// Zones from the one that holds `offset`.
+    pub(crate) fn report_zones(&self, offset: u64, room: u32) -> Result<Vec<Zone>> {
+        zone::report(&self.place(), offset, room)
+    }
+
+    /// Resets, opens, closes or finishes the zone at `start`. Only a character device gets an NVMe command:
+    /// of others the kernel had better know.
+    pub(crate) fn manage_zone(&self, op: Op, start: u64) -> Result<()> {
+        let request = Request { op, offset: start, ..Request::FLUSH };
+        let extent = self.offer().check(&request)?;
+        match self.facts.kind {
+            Kind::NvmeChar => {
+                let lba = self.offer().lba(start);
+                let device = self.device(true)?;
+                let outcome = passthru::run(&device, &mut request.clone(), &extent, lba).in_zone();
+                self.zones.forget(start);
+                if outcome.res < 0 { Err(Error::Os(-outcome.res)) } else { Ok(()) }
+            }
+            _ => self.zones.manage(&self.place(), op, start),
+        }
+    }
+
+    /// An append by a write, or what manages a zone by ioctl.
+    pub(crate) fn emulate(&self, request: &Request) -> Outcome {
+        self.zones.run(&self.place(), request)
+    }
+
+    /// A command that the kernel does not know of may have moved the write pointer of a zone.
+    pub(crate) fn forget_zone(&self, start: u64) {
+        self.zones.forget(start);
     }
 
     /// Protects what its file holds now, see [`Store::adopt`].

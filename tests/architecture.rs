@@ -10,7 +10,7 @@ const FLOORS: &[&[&str]] = &[
     &["capi"],
     &["queue"],
     &["target"],
-    &["store"],
+    &["store", "zone"],
     &["path"],
     &["passthru"],
     &["probe"],

@@ -52,6 +52,8 @@ pub(super) unsafe fn guard_why(
 /// Every bit pattern is a value: integers, raw pointers and arrays of them, no padding.
 pub(super) unsafe trait Plain: Copy {}
 
+// SAFETY: one integer.
+unsafe impl Plain for u32 {}
 // SAFETY: integers, 64 bytes without padding.
 unsafe impl Plain for crate::abi::Sqe {}
 // SAFETY: integers; the part of a CQE that every ring has.

@@ -42,4 +42,6 @@ pub mod queue;
 
 pub mod io;
 
+pub mod zone;
+
 pub mod rfc;

@@ -53,12 +53,15 @@ pub const URX_PATH_URING_CMD: u32 = 2;
 pub const URX_PATH_IOCTL: u32 = 4;
 /// Plain I/O, a side file and software PI, from a worker thread.
 pub const URX_PATH_SOFTWARE: u32 = 8;
+/// An append as a write where its zone goes on, zones managed by ioctl, from a worker thread.
+pub const URX_PATH_EMULATED: u32 = 16;
 
 const _: () = assert!(
     URX_PATH_ATTR == Paths::ATTR.bits()
         && URX_PATH_URING_CMD == Paths::URING_CMD.bits()
         && URX_PATH_IOCTL == Paths::IOCTL.bits()
         && URX_PATH_SOFTWARE == Paths::SOFTWARE.bits()
+        && URX_PATH_EMULATED == Paths::EMULATED.bits()
 );
 
 /// A request. Looked at during a call only.

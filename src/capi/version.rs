@@ -3,7 +3,9 @@
 use std::ffi::{CStr, c_char};
 
 use super::format::*;
-use super::rw::{URX_PATH_ATTR, URX_PATH_IOCTL, URX_PATH_SOFTWARE, URX_PATH_URING_CMD};
+use super::rw::{
+    URX_PATH_ATTR, URX_PATH_EMULATED, URX_PATH_IOCTL, URX_PATH_SOFTWARE, URX_PATH_URING_CMD,
+};
 use super::target::*;
 
 /// First part of the version of this header.
@@ -52,6 +54,7 @@ pub extern "C" fn urx_path_str(path: u32) -> *const c_char {
         URX_PATH_URING_CMD => c"uring_cmd",
         URX_PATH_IOCTL => c"ioctl",
         URX_PATH_SOFTWARE => c"software",
+        URX_PATH_EMULATED => c"emulated",
         _ => UNKNOWN,
     })
 }

@@ -11,7 +11,7 @@ use std::os::fd::BorrowedFd;
 pub use access::Access;
 
 use crate::abi::NvmePassthru;
-use crate::command::{Extent, Op, Request, Span, nvme};
+use crate::command::{Extent, Op, Request, Span, nvme, report_zones};
 use crate::completion::Outcome;
 use crate::error::{Error, Result};
 use crate::geometry::{Checks, Format};
@@ -79,6 +79,18 @@ pub(crate) fn run(
 pub(crate) fn flush(device: &Device<'_>) -> Result<()> {
     let nothing = Extent { blocks: 0, interleaved: false };
     match run(device, &mut Request::FLUSH.clone(), &nothing, 0).res {
+        0.. => Ok(()),
+        errno => Err(Error::Os(-errno)),
+    }
+}
+
+/// Fills whole dwords with the namespace's own report of its zones from the one at `lba` on.
+pub(crate) fn zones(device: &Device<'_>, lba: u64, report: &mut [u8]) -> Result<()> {
+    let bytes = report.len();
+    let command = report_zones(device.nsid, lba, bytes as u32);
+    let mut one = [IoSliceMut::new(report)];
+    let (status, result) = issue(device, &command, &mut one, &mut [], (bytes, 0))?;
+    match Outcome::nvme(status, result, 0).res {
         0.. => Ok(()),
         errno => Err(Error::Os(-errno)),
     }

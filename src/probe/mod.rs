@@ -119,6 +119,9 @@ pub struct Zones {
     pub count: u32,
     /// Bytes from one to the next.
     pub bytes: u64,
+    /// Bytes that a write must be a multiple of, if the kernel tells (5.12): disks whose blocks are smaller than
+    /// what they store.
+    pub unit: u32,
 }
 
 /// All that is known of a target.
@@ -193,6 +196,13 @@ pub(crate) fn nvme_char_of(file: &File) -> Option<PathBuf> {
     let stat = file.metadata().ok()?;
     let (major, minor) = (libc::major(stat.rdev()), libc::minor(stat.rdev()));
     Disk::of_block(major, minor)?.nvme_char()
+}
+
+/// The block device of the NVMe namespace that a character device is.
+pub(crate) fn nvme_block_of(file: &File) -> Option<PathBuf> {
+    let stat = file.metadata().ok()?;
+    let (major, minor) = (libc::major(stat.rdev()), libc::minor(stat.rdev()));
+    Disk::of_nvme_char(major, minor)?.block()
 }
 
 /// Learns what an open file is and offers. Changes nothing.
@@ -283,7 +293,7 @@ fn zonefs(file: &File, stat: &Metadata) -> Facts {
             hidden: false,
         },
         limits: limits(file, disk.as_ref(), block_size),
-        zones: Known::by(Source::Stat, Zones { count: 1, bytes }),
+        zones: Known::by(Source::Stat, Zones { count: 1, bytes, unit: write_unit(disk.as_ref()) }),
     }
 }
 
@@ -370,7 +380,8 @@ fn limits(file: &File, disk: Option<&Disk>, block_size: Option<u64>) -> Known<Li
         data_align,
         max_command: to_u32(command),
         segments: to_u32(number("queue/max_segments").unwrap_or(0)),
-        max_append: append.map_or(0, to_u32),
+        // What has no append of its own takes one in a write.
+        max_append: append.map_or(0, |most| to_u32(if most == 0 { command } else { most })),
     };
     Known::by(source, limits)
 }
@@ -381,7 +392,12 @@ fn zones(disk: Option<&Disk>, bytes: u64) -> Known<Zones> {
     };
     let zone = disk.number("queue/chunk_sectors").unwrap_or(0).saturating_mul(SECTOR);
     let count = bytes.checked_div(zone).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
-    Known::by(Source::Sysfs, Zones { count, bytes: zone })
+    Known::by(Source::Sysfs, Zones { count, bytes: zone, unit: write_unit(Some(disk)) })
+}
+
+fn write_unit(disk: Option<&Disk>) -> u32 {
+    let told = disk.and_then(|d| d.number("queue/zone_write_granularity"));
+    told.and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

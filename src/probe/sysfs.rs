@@ -54,6 +54,11 @@ impl Disk {
         Path::new(&device).exists().then_some(node)
     }
 
+    /// The device node of the block device.
+    pub(super) fn block(&self) -> Option<PathBuf> {
+        Some(Path::new("/dev").join(self.dir.file_name()?))
+    }
+
     /// A numeric attribute, such as `queue/nr_zones`.
     pub(super) fn number(&self, attribute: &str) -> Option<u64> {
         number(&self.dir, attribute)

@@ -1,0 +1,264 @@
+//! One write to a zone: where it goes, what it takes along, and what is true after it has failed.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, AsRawFd};
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::lane::{Answers, Record};
+use super::report::one;
+use super::rings::Rings;
+use super::{Place, Zone};
+use crate::command::{Flags, Op, Request};
+use crate::completion::{Diagnosis, Outcome, diagnose_write};
+use crate::error::{Error, Result};
+use crate::memory::Buffer;
+use crate::probe::Kind;
+use crate::sqe;
+use crate::sys::status_flags;
+
+/// Where a zone goes on, and where it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pointer {
+    at: u64,
+    end: u64,
+}
+
+impl Pointer {
+    const fn of(zone: &Zone) -> Self {
+        Pointer { at: zone.wp, end: zone.end() }
+    }
+}
+
+/// What a write came to.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    pub(super) answers: Answers,
+    /// Records that were not reached, for another write.
+    pub(super) again: Vec<Record>,
+    /// Where the zone goes on, if that is known.
+    pub(super) pointer: Option<Pointer>,
+}
+
+impl Written {
+    /// Nothing was, for one reason.
+    pub(super) fn none(records: &[Record], errno: i32, pointer: Option<Pointer>) -> Self {
+        let answers = records.iter().map(|record| (*record, Outcome::failed(errno))).collect();
+        Written { answers, again: Vec::new(), pointer }
+    }
+}
+
+/// Bytes of the largest write that is put together. Every device takes it in one piece.
+const GATHERED: u64 = 512 << 10;
+
+/// The kernel's UIO_MAXIOV.
+const MAX_IOVECS: usize = 1024;
+
+/// The kernel (block/blk-zoned.c from 6.10, zonefs) counts what others have under way, of which the device does not know
+/// yet: so a write that is refused where the device would have it is tried again a little later.
+const TRIES: u32 = 5;
+
+/// How often a write goes again that was refused so, though nothing had moved.
+const fn tries(error: Error) -> u32 {
+    match error.errno() {
+        libc::EIO | libc::EINVAL => TRIES,
+        _ => 1, // The report may have set things right.
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Writer<'a> {
+    pub(super) place: &'a Place<'a>,
+    pub(super) rings: &'a Rings,
+    /// Where the zone starts.
+    pub(super) zone: u64,
+}
+
+impl Writer<'_> {
+    /// Asks the device.
+    pub(super) fn learn(&self) -> Result<Pointer> {
+        let file = self.place.file.as_fd();
+        if self.place.facts.kind == Kind::Zonefs && status_flags(file)? & libc::O_APPEND != 0 {
+            return Err(Error::Unsupported(c"target: open with O_APPEND, which ignores offsets"));
+        }
+        let zone = one(self.place, self.zone)?;
+        zone.check()?;
+        Ok(Pointer::of(&zone))
+    }
+
+    /// The first of some records, and those after it that can go along. None: not even the first fits.
+    pub(super) fn take(&self, pointer: &Pointer, waiting: &mut VecDeque<Record>) -> Vec<Record> {
+        let limits = &self.place.facts.limits.value;
+        let most = [limits.max_append, limits.max_command].map(u64::from);
+        let most = most.into_iter().filter(|n| *n != 0).fold(GATHERED, u64::min);
+        let room = pointer.end.saturating_sub(pointer.at);
+        let (mut bytes, mut pages, mut pieces) = (0, 0, 0);
+        let mut fits = |record: &Record| {
+            let data = record.request.data.segments();
+            let first = bytes == 0;
+            bytes += record.request.length;
+            pages += data.pages(12);
+            pieces += data.areas().count();
+            let gathers = bytes <= most && pages <= limits.pieces() && pieces <= MAX_IOVECS;
+            bytes <= room && (first || gathers && !record.alone())
+        };
+        let mut taken: Vec<Record> = Vec::new();
+        while let Some(record) = waiting.front() {
+            if !fits(record) {
+                break;
+            }
+            taken.extend(waiting.pop_front());
+            if taken.last().is_some_and(Record::alone) {
+                break;
+            }
+        }
+        taken
+    }
+
+    /// Writes records one behind the other. If that fails, finds out which of them landed nevertheless.
+    pub(super) fn write(&self, pointer: &Pointer, records: &[Record]) -> Written {
+        if let Some(Record { tries: tries @ 2.., .. }) = records.first() {
+            sleep(Duration::from_millis(1 << tries.min(&TRIES)));
+        }
+        let bytes: u64 = records.iter().map(|record| record.request.length).sum();
+        let error = match self.submit(pointer.at, records) {
+            Ok(written) if u64::from(written) == bytes => {
+                return Written {
+                    answers: self
+                        .places(pointer.at, records)
+                        .map(|(r, at)| (*r, self.landed(r, at)))
+                        .collect(),
+                    again: Vec::new(),
+                    pointer: Some(Pointer { at: pointer.at + bytes, ..*pointer }),
+                };
+            }
+            Ok(_) => Error::Os(libc::EIO), // short: as if refused
+            Err(error) => error,
+        };
+        match one(self.place, self.zone) {
+            Ok(zone) => self.settle(pointer, records, error, &zone),
+            // Whether anything landed nobody knows.
+            Err(_) => Written::none(records, libc::EIO, None),
+        }
+    }
+
+    /// Each record with the byte of the target at which it starts.
+    fn places<'r>(
+        &self,
+        at: u64,
+        records: &'r [Record],
+    ) -> impl Iterator<Item = (&'r Record, u64)> + use<'r> {
+        records.iter().scan(at, |next, record| {
+            let at = *next;
+            *next += record.request.length;
+            Some((record, at))
+        })
+    }
+
+    fn submit(&self, at: u64, records: &[Record]) -> Result<u32> {
+        let fd = self.place.file.as_raw_fd();
+        if let [Record { request, .. }] = records
+            && request.has_meta()
+        {
+            let request = Request { op: Op::Write, offset: at, buffer: None, ..*request };
+            let attr = sqe::attr_pi(&request);
+            let attr = std::ptr::from_ref(&attr).addr() as u64;
+            return self.rings.submit(&sqe::native(&request, fd, attr, 0));
+        }
+        let areas = records.iter().flat_map(|record| record.request.data.segments().areas());
+        let iovec =
+            |(ptr, len): (*mut u8, usize)| libc::iovec { iov_base: ptr.cast(), iov_len: len };
+        let iovecs: Vec<libc::iovec> = areas.map(iovec).collect();
+        let durable = records.iter().any(|record| record.request.flags.contains(Flags::FUA));
+        let iov = iovecs.as_ptr().addr() as u64;
+        self.rings.submit(&sqe::writev(fd, iov, iovecs.len() as u32, at, durable))
+    }
+
+    /// After a write at `pointer` was refused and the zone was found like this. What landed stays, what did
+    /// not is tried once more on its own, unless somebody else has been here.
+    fn settle(&self, pointer: &Pointer, records: &[Record], error: Error, zone: &Zone) -> Written {
+        let mut written = Written { pointer: Some(Pointer::of(zone)), ..Written::default() };
+        // A device may move its write pointer for what it refused.
+        let checked = error.errno() == libc::EILSEQ;
+        let mut others = zone.wp < pointer.at;
+        for (record, at) in self.places(pointer.at, records) {
+            let reached = zone.wp.saturating_sub(at).min(record.request.length);
+            let whole = reached == record.request.length;
+            let ours =
+                !checked && !others && reached != 0 && self.holds(at, reached, &record.request);
+            others |= !checked && reached != 0 && !ours;
+            let outcome = match zone.check() {
+                _ if ours && whole => self.landed(record, at),
+                Err(state) => Outcome::failed(state.errno()),
+                _ if checked => self.refused(record, at),
+                _ if ours => Outcome::failed(libc::EIO), // a part of it
+                _ if others && zone.wp >= zone.end() => Outcome::failed(libc::ENOSPC),
+                _ if others => Outcome::failed(libc::ESTALE),
+                _ if record.tries < tries(error) => {
+                    written.again.push(*record);
+                    continue;
+                }
+                _ if error.errno() == libc::EFBIG => Outcome::failed(libc::ENOSPC),
+                // Aligned it was; so a file of zonefs goes on elsewhere.
+                _ if error.errno() == libc::EINVAL && self.place.facts.kind == Kind::Zonefs => {
+                    Outcome::failed(libc::ESTALE)
+                }
+                _ => Outcome::failed(error.errno()),
+            };
+            written.answers.push((*record, outcome));
+        }
+        written
+    }
+
+    /// Whether the zone holds the first bytes of a record there.
+    fn holds(&self, at: u64, bytes: u64, request: &Request) -> bool {
+        let mut found = Buffer::new(bytes);
+        let lent = found.lend();
+        let address = lent.segments().addresses;
+        let read = sqe::read(self.place.file.as_raw_fd(), address, bytes as u32, at);
+        if self.rings.submit(&read).map(u64::from) != Ok(bytes) {
+            return false;
+        }
+        let mut left = found.bytes();
+        for piece in request.data.slices() {
+            let n = piece.len().min(left.len());
+            match left.split_at_checked(n) {
+                Some((head, rest)) if piece.get(..n) == Some(head) => left = rest,
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    fn landed(&self, record: &Record, at: u64) -> Outcome {
+        let value = self.lba(at);
+        Outcome { value, ..Outcome::done(record.request.length as u32) }
+    }
+
+    /// A check of its protection information failed.
+    fn refused(&self, record: &Record, at: u64) -> Outcome {
+        let request = &record.request;
+        let meta = request.meta.slices().next().unwrap_or(&[]);
+        let format = self.place.facts.layout.attribute;
+        let diagnosis = format.and_then(|format| {
+            let blocks = request.length / u64::from(format.interval());
+            let data = request.data.slices();
+            diagnose_write(&format, &request.tags, self.lba(at), blocks, data, meta).ok()
+        });
+        let diagnosis = diagnosis.unwrap_or(Diagnosis::Unknown);
+        Outcome { diagnosis, ..Outcome::failed(libc::EILSEQ) }
+    }
+
+    fn lba(&self, at: u64) -> u64 {
+        let facts = self.place.facts;
+        let interval = facts.layout.format.value.map_or(1, |format| format.interval());
+        facts.start.value.saturating_add(at) / u64::from(interval)
+    }
+}
+
+impl Record {
+    /// Whether its write takes nothing else along: it has metadata, or was refused in company.
+    fn alone(&self) -> bool {
+        self.tries > 0 || self.request.has_meta()
+    }
+}
