@@ -30,7 +30,7 @@ const fn kernel<P: Polynomial>() -> Kernel {
 /// Bytes of a vector.
 const VECTOR: usize = 64;
 
-/// Instead of an interval: blocks come from far away, where one after the other comes fastest, and any prefetching slows
+/// Instead of an interval: blocks come from far away or are long copies, where one after the other comes fastest, and any prefetching slows
 /// what the CPU does by itself.
 const FAR: usize = usize::MAX;
 
@@ -394,7 +394,8 @@ fn reduce<P: Polynomial>([a, b, c, d]: [__m512i; TOGETHER]) -> [u64; TOGETHER] {
 #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,gfni,sse4.2")]
 fn guards<P: Polynomial, const COPY: bool>(run: &mut Run<'_>, out: &mut [u64]) {
     match run.interval() {
-        _ if run.far => guards_of::<P, COPY, FAR>(run, out),
+        // Stores of four blocks at a time would meet in the same sets of the cache.
+        interval if run.far || COPY && interval >= 1024 => guards_of::<P, COPY, FAR>(run, out),
         512 if !COPY => guards_of::<P, COPY, 512>(run, out),
         4096 if !COPY => guards_of::<P, COPY, 4096>(run, out),
         _ => guards_of::<P, COPY, 0>(run, out),
