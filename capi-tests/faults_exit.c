@@ -39,7 +39,7 @@ static void end(uint32_t path, unsigned how)
 	pthread_t thread;
 
 	CHECK(way_open(way, path, DEPTH, 0, NULL));
-	if (how == TRAPPED && trap_open(&trap, LEN) && path != URX_PATH_ATTR && path != URX_PATH_URING_CMD) {
+	if (how == TRAPPED && trap_open(&trap, LEN)) {
 		ask = ask_new(way, URX_OP_WRITE, 90, 1, 1);
 		ask->rw.data = trap.memory;
 		ask_push(way, ask, 0, 0);
@@ -73,7 +73,7 @@ int main(void)
 
 			doing(urx_path_str(all_paths[p]));
 			any(2 + n);
-			if (how == TRAPPED && p > 1)
+			if (how == TRAPPED && (all_paths[p] == URX_PATH_ATTR || all_paths[p] == URX_PATH_URING_CMD))
 				continue;
 			fflush(stdout);
 			child = fork();
