@@ -9,7 +9,22 @@ from typing import Callable, Optional
 import oracle
 from ring import Ring
 
-from liburing_ext import Check, CheckError, Kind, NotCarried, Op, Path, Pi, Queue, Result, Tags, Target, allocate
+from liburing_ext import (
+    Check,
+    CheckError,
+    Kind,
+    NotCarried,
+    Op,
+    Path,
+    Pi,
+    Queue,
+    Result,
+    Tags,
+    Target,
+    ZoneState,
+    ZoneType,
+    allocate,
+)
 
 KERNEL = os.environ["URX_KERNEL"]
 
@@ -85,24 +100,38 @@ def all_paths(queue: Queue, label: str) -> None:
 
 
 def zones(queue: Queue) -> None:
-    """Appends tell where they went."""
+    """Told as they are, and appends tell where they went: a zone for each path."""
     with Target("/dev/urx/znspi", write=True) as target:
         info = target.query()
-        n, zone = info.format.interval, info.zone_bytes
-        assert info.nr_zones > 1 and zone == 4 << 20
-        queue.zone(Op.ZONE_RESET, target, zone)
+        n, size = info.format.interval, info.zone_bytes
+        told = target.zones()
+        assert size == 4 << 20 and [one.start for one in told] == [size * i for i in range(info.nr_zones)]
+        assert {(one.len, one.capacity, one.type) for one in told} == {(size, 3 << 20, ZoneType.SEQ_REQUIRED)}
+        assert target.zones(size + 5, 2) == told[1:3]
         # No reference tags: the emulated controller compares them as if they counted from where the append goes.
         tags = Tags(app=0x1234, checks=Check.GUARD | Check.APP)
-        for turn in range(3):
-            data, meta, _ = blocks(target, zone, 2)
-            done = queue.append(target, zone, data, meta, tags)
-            assert done.offset == zone + turn * 2 * n and done.lba == done.offset // n
-            back = allocate(2 * n)
-            queue.read(target, done.offset, back, meta, tags)
-            assert back == data
-        data[7] ^= 1
-        wrong = must_fail(lambda: queue.append(target, zone, data, meta, tags))
-        assert wrong.status == 0x282 and "guard check" in str(wrong)
+        data, meta, _ = blocks(target, size, 2)
+        explained = queue.explain(target, Op.APPEND, size, data, meta, tags)
+        found = [path for path, one in explained.items() if one.carries]
+        print(f"{KERNEL} appends:", *(f"{path.name}".lower() for path in found), flush=True)
+        assert Path.IOCTL in found
+        for number, path in enumerate(found, 1):
+            zone = number * size
+            target.zone(Op.ZONE_OPEN, zone)
+            assert target.zones(zone, 1)[0].state == ZoneState.EXP_OPEN
+            queue.zone(Op.ZONE_RESET, target, zone)
+            assert target.zones(zone, 1)[0].state == ZoneState.EMPTY
+            for turn in range(3):
+                data, meta, _ = blocks(target, zone + turn, 2)
+                done = queue.append(target, zone, data, meta, tags, allow=path)
+                assert (done.path, done.offset) == (path, zone + turn * 2 * n) and done.lba == done.offset // n
+                back = allocate(2 * n)
+                queue.read(target, done.offset, back, meta, tags)
+                assert back == data
+            assert target.zones(zone, 1)[0].wp == zone + 6 * n
+            data[7] ^= 1
+            wrong = must_fail(lambda: queue.append(target, zone, data, meta, tags, allow=path))
+            assert (wrong.path, wrong.block, wrong.check) == (path, 0, Check.GUARD)
 
 
 def own_ring() -> None:
