@@ -33,6 +33,9 @@ from .values import (
     Tags,
     TargetInfo,
     Tuple,
+    Zone,
+    ZoneState,
+    ZoneType,
 )
 
 __version__ = "0.1.0"
@@ -46,6 +49,6 @@ def library_version() -> str:
 __all__ = [
     "AccessError", "ArgumentError", "Buffer", "Buffers", "BusyError", "Check", "CheckError", "Explanation", "Failure",
     "Format", "Guard", "Kind", "NotCarried", "NotFoundError", "Op", "Path", "Pi", "Queue", "QueueFull", "RangeError",
-    "Report", "Request", "Result", "Source", "Tags", "Target", "TargetInfo", "Tuple", "UrxError", "allocate",
-    "explain", "library_version", "pi",
+    "Report", "Request", "Result", "Source", "Tags", "Target", "TargetInfo", "Tuple", "UrxError", "Zone", "ZoneState",
+    "ZoneType", "allocate", "explain", "library_version", "pi",
 ]

@@ -137,6 +137,18 @@ class urx_target_info(Struct):
     ]
 
 
+class urx_zone(Struct):
+    _fields_ = [
+        ("start", c_uint64),
+        ("len", c_uint64),
+        ("capacity", c_uint64),
+        ("wp", c_uint64),
+        ("type", c_uint32),
+        ("state", c_uint32),
+        ("reserved", c_uint64),
+    ]
+
+
 class urx_rw(Struct):
     _fields_ = [
         ("size", c_uint32),

@@ -46,6 +46,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "urx_io_drop": (None, [c_void_p]),
     "urx_io_result": (c_int, [c_void_p] * 3),
     "urx_run": (c_int, [c_void_p] * 4),
+    "urx_zone_report": (c_int, [c_void_p, c_uint64, c_void_p, c_void_p]),
+    "urx_zone_manage": (c_int, [c_void_p, c_uint32, c_uint64]),
     "urx_diagnose": (c_int, [c_void_p] * 4),
 }
 

@@ -7,13 +7,13 @@ import os
 from ctypes import byref
 from typing import Any, Callable, Optional, Union
 
-from ._abi import urx_target_info, urx_target_opts
+from ._abi import urx_target_info, urx_target_opts, urx_zone
 from ._handle import Handle
 from ._library import lib
 from .errors import UrxError, check, error
-from .values import Check, Format, Kind, Source, Tags, TargetInfo
+from .values import Check, Format, Kind, Op, Source, Tags, TargetInfo, Zone, unsigned
 
-__all__ = ["Target", "TargetInfo"]
+__all__ = ["Target", "TargetInfo", "Zone"]
 
 _WRITE, _BUFFERED, _CREATE_SIDE = 1, 2, 4
 _WRITABLE, _DIRECT, _ATTR, _HIDDEN = 1, 2, 4, 8
@@ -140,6 +140,26 @@ class Target(Handle):
         """Learns everything again. BusyError while anything else uses the target."""
         with self._used(alone=True) as pointer:
             check(lib.urx_target_refresh(pointer))
+
+    def zones(self, offset: int = 0, limit: int = 1 << 32) -> list[Zone]:
+        """What the device says of its zones, from the one that holds this byte on."""
+        told: list[Zone] = []
+        with self._used() as pointer:
+            while len(told) < limit:
+                count = ctypes.c_uint32(min(limit - len(told), 512))
+                room = (urx_zone * count.value)()
+                at = unsigned("offset", offset, 64)
+                check(lib.urx_zone_report(pointer, at, byref(room), byref(count)))
+                if not count.value:
+                    break
+                told += map(Zone.from_c, room[: count.value])
+                offset = told[-1].start + told[-1].len
+        return told
+
+    def zone(self, op: Op, zone: int) -> None:
+        """Op.ZONE_RESET, _OPEN, _CLOSE or _FINISH of the zone that starts at this byte, at once."""
+        with self._used() as pointer:
+            check(lib.urx_zone_manage(pointer, op, unsigned("zone", zone, 64)))
 
     def _close(self, pointer: int) -> None:
         lib.urx_target_close(pointer)

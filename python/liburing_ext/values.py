@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import Optional
 
-from ._abi import urx_pi_error, urx_pi_format, urx_tags
+from ._abi import urx_pi_error, urx_pi_format, urx_tags, urx_zone
 
 _LOW = (1 << 64) - 1
 _INTERLEAVED = 1
@@ -39,6 +39,7 @@ class Path(enum.IntFlag):
     URING_CMD = 2
     IOCTL = 4
     SOFTWARE = 8
+    EMULATED = 16
 
 
 class Kind(enum.IntEnum):
@@ -76,6 +77,27 @@ class Op(enum.IntEnum):
     ZONE_OPEN = 8
     ZONE_CLOSE = 9
     ZONE_FINISH = 10
+
+
+class ZoneType(enum.IntEnum):
+    """How a zone may be written."""
+
+    CONVENTIONAL = 1
+    SEQ_REQUIRED = 2
+    SEQ_PREFERRED = 3
+
+
+class ZoneState(enum.IntEnum):
+    """What a zone is in."""
+
+    NOT_WP = 0
+    EMPTY = 1
+    IMP_OPEN = 2
+    EXP_OPEN = 3
+    CLOSED = 4
+    READONLY = 13
+    FULL = 14
+    OFFLINE = 15
 
 
 def unsigned(name: str, value: int, bits: int) -> int:
@@ -263,6 +285,23 @@ class Result:
     value: int
     offset: Optional[int] = None
     lba: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Zone:
+    """One zone, in bytes of the target. wp: where it goes on."""
+
+    start: int
+    len: int
+    capacity: int
+    wp: int
+    type: ZoneType
+    state: ZoneState
+
+    @classmethod
+    def from_c(cls, c: urx_zone) -> Zone:
+        """As Python has it."""
+        return cls(c.start, c.len, c.capacity, c.wp, ZoneType(c.type), ZoneState(c.state))
 
 
 @dataclass(frozen=True)

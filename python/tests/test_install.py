@@ -45,8 +45,8 @@ def catches_a_flipped_bit(root: Path, directory: Path, **environment: str) -> No
     (directory / "data").write_bytes(bytes(1 << 20))
     done = run(directory, "program.py", "data", **environment)
     assert done.returncode == 1, done.stderr
-    assert re.fullmatch(r"data: \[Errno 84\] block 3: wrong guard, 0x\w+ for 0x\w+ \(lba 3\)\n", done.stderr)
-    assert done.stdout == ""
+    assert done.stderr == "data: [Errno 84] block 3: wrong guard, 0x0 for 0x4a36 (lba 3)\n" and done.stdout == ""
+    assert done.stderr.strip() in " ".join((root / "python/README.md").read_text().split())
     done = run(directory, "program.py", "missing", **environment)
     assert done.returncode == 1 and done.stderr == "missing: [Errno 2] No such file or directory: 'missing'\n"
 

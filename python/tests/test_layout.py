@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from liburing_ext import Check, Guard, Kind, Op, Source, _abi, _library, errors, pi, queue, target, values
+from liburing_ext import Check, Guard, Kind, Op, Source, ZoneState, ZoneType, _abi, _library, errors, pi, queue, target, values
 
 STRUCTS = {
     name: struct
@@ -71,6 +71,8 @@ def test_constants(root: Path) -> None:
         ("KIND", Kind),
         ("SOURCE", Source),
         ("OP", Op),
+        ("ZONE", ZoneType),
+        ("ZONE", ZoneState),
     ):
         ours.update({f"URX_{prefix}_{name}": int(value) for name, value in names.__members__.items()})
     ours.update({f"URX_FACT_{name.upper()}": index for index, name in enumerate(target._FACTS)})

@@ -7,7 +7,7 @@ import os
 import random
 import threading
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import numpy
 import pytest
@@ -60,7 +60,7 @@ def test_buffers(open_target: OpenTarget, queue: Queue) -> None:
     target = open_target(buffered=True)
     data, meta, tags = protected(target, 0, 4)
     queue.write(target, 0, bytes(data), meta, tags)
-    array = numpy.zeros((4, 128), numpy.uint32)
+    array: Any = numpy.zeros((4, 128), numpy.uint32)
     queue.read(target, 0, array, meta, tags)
     assert array.tobytes() == data
     pieces = [bytearray(512), bytearray(1024), bytearray(512)]
@@ -199,6 +199,23 @@ def test_threads(open_target: OpenTarget, queue: Queue) -> None:
     for thread in threads:
         thread.join()
     assert failed == []
+
+
+def test_threads_take_turns(open_target: OpenTarget, queue: Queue) -> None:
+    """The library's queues are for one thread at a time."""
+    target = open_target()
+    data, meta, tags = protected(target, 0, 1)
+    calls: list[Callable[[], object]] = [
+        lambda: queue.flush(target), lambda: queue.explain(target, Op.READ, 0, data, meta, tags)
+    ]
+    for call in calls:
+        thread = threading.Thread(target=call)
+        with queue._one:
+            thread.start()
+            thread.join(0.1)
+            assert thread.is_alive()
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 def test_no_descriptor_is_left(open_target: OpenTarget) -> None:

@@ -20,6 +20,7 @@ from liburing_ext import (
     Kind,
     NotCarried,
     NotFoundError,
+    Op,
     Queue,
     Source,
     Tags,
@@ -160,8 +161,18 @@ def test_forgotten(tmp_path: Path) -> None:
         gc.collect()
 
 
+def test_no_zones(open_target: OpenTarget) -> None:
+    target = open_target()
+    with pytest.raises(NotCarried):
+        target.zones()
+    with pytest.raises(NotCarried):
+        target.zone(Op.ZONE_RESET, 0)
+    with pytest.raises(ArgumentError):
+        target.zone(Op.READ, 0)
+
+
 def test_explain_without_queue(open_target: OpenTarget) -> None:
     told = explain(open_target())
-    assert list(told) == [Way.ATTR, Way.URING_CMD, Way.IOCTL, Way.SOFTWARE]
+    assert list(told) == list(Way.__members__.values())
     assert told[Way.SOFTWARE].carries and not told[Way.ATTR].carries
     assert "not a block device" in told[Way.ATTR].why and told[Way.ATTR].errno == 95
