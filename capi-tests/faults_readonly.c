@@ -86,6 +86,19 @@ static void set_read_only(uint32_t path)
 	else
 		CHECK_EQ(ret, 2 * LEN);
 	holds(&way, 20, 2, ret < 0 ? 1 : 2);
+
+	/* Known when the target is opened or refreshed, it keeps commands back, too. */
+	CHECK_EQ(ioctl(way.dev.info.fd, BLKROSET, &on), 0);
+	CHECK_EQ(urx_target_refresh(way.dev.target), 0);
+	ask = ask_new(&way, URX_OP_WRITE, 20, 2, 3);
+	if (path == URX_PATH_ATTR)
+		CHECK_EQ(ask_run(&way, ask), -EPERM);
+	else
+		CHECK_EQ(urx_plan(way.queue, way.dev.target, &ask->rw, &ask->io), -EOPNOTSUPP);
+	ask_free(ask);
+	CHECK_EQ(ioctl(way.dev.info.fd, BLKROSET, &off), 0);
+	CHECK_EQ(urx_target_refresh(way.dev.target), 0);
+	holds(&way, 20, 2, ret < 0 ? 1 : 2);
 	way_close(&way);
 }
 

@@ -180,6 +180,8 @@ pub const LBMD_PI_CSUM_CRC16: u8 = 2;
 /// `LBMD_PI_CSUM_CRC64_NVME`.
 pub const LBMD_PI_CSUM_CRC64: u8 = 4;
 
+/// `BLKROGET`.
+pub const BLKROGET: libc::c_ulong = 0x125e;
 /// `BLKGETSIZE64`.
 pub const BLKGETSIZE64: libc::c_ulong = 0x8008_1272;
 

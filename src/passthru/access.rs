@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use crate::probe::{Facts, Kind, nvme_char_of};
+use crate::sys::is_read_only;
 use crate::sys::nvme::{Via, knows_vectors, may_pass, nvme_nsid};
 
 /// What was found when the target was opened.
@@ -57,6 +58,7 @@ impl Access {
             _ => node.as_ref(),
         };
         let fd = file.as_fd();
+        let writable = writable && !is_read_only(fd);
         let best = |write| {
             let ways = [Via::Io64, Via::Io, Via::SubmitIo];
             ways.into_iter().find(|via| may(fd, *via, write))

@@ -36,6 +36,14 @@ pub(crate) fn metadata_cap(fd: BorrowedFd<'_>) -> Result<abi::LbmdCap> {
     Ok(cap)
 }
 
+/// `BLKROGET`: whether a block device was made read-only, which does not concern what is passed through.
+pub(crate) fn is_read_only(fd: BorrowedFd<'_>) -> bool {
+    let mut read_only = 0i32;
+    // SAFETY: the kernel writes one int.
+    let answer = unsafe { ioctl(fd, abi::BLKROGET, &mut read_only) };
+    answer.is_ok() && read_only != 0
+}
+
 /// `BLKGETSIZE64`: bytes of a block device.
 pub(crate) fn device_bytes(fd: BorrowedFd<'_>) -> Result<u64> {
     let mut bytes = 0u64;
