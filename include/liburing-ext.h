@@ -858,7 +858,7 @@ int urx_zone_report(struct urx_target *target, uint64_t offset, struct urx_zone 
  */
 int urx_zone_manage(struct urx_target *target, uint32_t op, uint64_t zone) URX_NOEXCEPT;
 
-/* ------------------------------------------------------------------ programs written to patch series that Linux did not take as they were */
+/* ------------------------------------------------------------------ for programs written to a patch series */
 
 /**
  * The check bits of the READ_META series of 2024 (guard 1, application tag 2, reference tag 4) as
