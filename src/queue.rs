@@ -6,6 +6,7 @@ use std::iter::once;
 use std::mem::{MaybeUninit, replace};
 use std::ops::ControlFlow;
 use std::os::fd::AsRawFd;
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::abi::{AttrPi, NvmePassthru, Sqe, SqeNvme};
@@ -21,7 +22,8 @@ use crate::sqe;
 use crate::store::{Refused, Store};
 use crate::sys::own_ring::{OwnRing, features, widened};
 use crate::target::Target;
-use crate::worker::{self, Done, Workers};
+use crate::worker::{self, Done, Promise, Workers};
+use crate::zone::give;
 
 /// One ring, and the workers for what it cannot carry itself.
 #[derive(Debug)]
@@ -128,7 +130,10 @@ impl Queue {
             _ => {
                 let work =
                     Work { path, target: Arc::clone(target), request: *request, extent, lba };
-                let waiting = self.workers.arm(Box::new(move || work.done()))?;
+                let waiting = match path {
+                    Paths::EMULATED => self.workers.arm_long(Box::new(|promise| work.go(promise))),
+                    _ => self.workers.arm(Box::new(move || work.done())),
+                }?;
                 Carrier::Worker { path, waiting }
             }
         };
@@ -276,12 +281,25 @@ impl Work {
                 }
                 Err(error) => Outcome::failed(error.errno()),
             },
-            Paths::EMULATED => self.target.emulate(&self.request),
+            Paths::EMULATED => {
+                let (tell, told) = channel();
+                let answer = move |outcome| tell.send(outcome).unwrap_or(());
+                give(self.target.emulate(&self.request, Box::new(answer)));
+                told.recv().unwrap_or(Outcome::failed(libc::ENOTRECOVERABLE))
+            }
             _ => match self.target.store() {
                 Some(store) => stored(store, self.target.file(), &mut self.request),
                 None => Outcome::failed(libc::EOPNOTSUPP),
             },
         }
+    }
+
+    /// On a path where another thread may end it.
+    fn go(self, promise: Promise<Outcome>) {
+        let answer = |outcome: Outcome| promise.keep(Done { outcome, failed: outcome.res < 0 });
+        let answers = self.target.emulate(&self.request, Box::new(answer));
+        drop(self); // Who has seen the last CQE finds nobody else at the target.
+        give(answers);
     }
 
     fn done(mut self) -> Done<Outcome> {

@@ -6,7 +6,6 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::command::{Op, Request};
-use crate::completion::Outcome;
 use crate::error::{Error, Result};
 use crate::geometry::Tags;
 use crate::passthru::{self, Access, Device};
@@ -14,7 +13,7 @@ use crate::path::{Mode, Offer};
 use crate::probe::{self, Facts, Kind};
 use crate::store::{DataFile, Side, Store};
 use crate::sys;
-use crate::zone::{self, Place, Zone, Zones};
+use crate::zone::{self, Answer, Answers, Place, Zone, Zones};
 
 /// How to open a target.
 #[derive(Debug, Clone, Copy, Default)]
@@ -151,13 +150,17 @@ impl Target {
                 self.zones.forget(start);
                 if outcome.res < 0 { Err(Error::Os(-outcome.res)) } else { Ok(()) }
             }
-            _ => self.zones.manage(&self.place(), op, start),
+            _ => {
+                let (done, answers) = self.zones.manage(&self.place(), op, start);
+                zone::give(answers);
+                done
+            }
         }
     }
 
-    /// An append by a write, or what manages a zone by ioctl.
-    pub(crate) fn emulate(&self, request: &Request) -> Outcome {
-        self.zones.run(&self.place(), request)
+    /// An append by a write, or what manages a zone by ioctl: see [`Zones::run`].
+    pub(crate) fn emulate(&self, request: &Request, answer: Answer) -> Answers {
+        self.zones.run(&self.place(), request, answer)
     }
 
     /// A command that the kernel does not know of may have moved the write pointer of a zone.

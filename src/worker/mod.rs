@@ -10,6 +10,7 @@
 mod gate;
 mod pair;
 mod pool;
+mod promise;
 mod slot;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use std::sync::atomic::AtomicU8;
 
 use crate::error::Result;
 use pool::Pool;
+pub(crate) use promise::Promise;
 use slot::{Recv, Slot};
 
 /// Length of the RECV that carries a request; its `msg_flags` are `MSG_WAITALL`.
@@ -43,6 +45,9 @@ pub(crate) struct Done<T> {
 
 type Job<T> = Box<dyn FnOnce() -> Done<T> + Send>;
 
+/// A job that need not be done when it returns: the promise is kept by whoever has it then.
+type LongJob<T> = Box<dyn FnOnce(Promise<T>) + Send>;
+
 /// The workers of one queue. No thread and no descriptor exists before the first request.
 #[derive(Debug)]
 pub(crate) struct Workers<T: Send + 'static> {
@@ -60,6 +65,11 @@ impl<T: Send + 'static> Workers<T> {
     /// Reserves a slot. Its job starts when a RECV from the request's descriptor is issued. `EAGAIN`: none
     /// is free before another request is finished. `ENOMEM`: there is no thread, and none can be started.
     pub(crate) fn arm(&self, job: Job<T>) -> Result<Request<T>> {
+        self.arm_long(Box::new(|promise| promise.keep_by(job)))
+    }
+
+    /// The same for a job that may leave its end to others.
+    pub(crate) fn arm_long(&self, job: LongJob<T>) -> Result<Request<T>> {
         let slot = self.pool.reserve()?;
         let descriptor = slot.arm(job);
         Ok(Request { pool: Arc::clone(&self.pool), slot, descriptor, over: false })

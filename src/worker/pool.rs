@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
+use super::Done;
 use super::gate::Gate;
 use super::pair::Pair;
+use super::promise::Promise;
 use super::slot::{Free, Recv, Slot};
-use super::{Done, Job};
 use crate::error::{Error, Result};
 use crate::sys::socket::without_signals;
 
@@ -25,7 +26,7 @@ const MAX_SEVERED: usize = 64;
 
 const NONE_FREE: Error = Error::Os(libc::EAGAIN);
 
-pub(super) struct Pool<T> {
+pub(super) struct Pool<T: Send + 'static> {
     max_workers: u32,
     max_slots: u32,
     panicked: fn() -> T,
@@ -38,7 +39,7 @@ pub(super) struct Pool<T> {
     came_back: Condvar,
 }
 
-struct State<T> {
+struct State<T: Send + 'static> {
     gate: Option<Arc<Gate>>,
     threads: Vec<JoinHandle<()>>,
     /// All, by index. Never fewer.
@@ -55,7 +56,7 @@ struct State<T> {
     closed: bool,
 }
 
-impl<T> State<T> {
+impl<T: Send + 'static> State<T> {
     fn reserved(&self) -> usize {
         self.slots.len() - self.primed.len() - self.bare.len()
     }
@@ -198,7 +199,7 @@ impl<T: Send + 'static> Pool<T> {
     }
 
     /// A thread's life.
-    fn work(&self, gate: &Gate) {
+    fn work(self: &Arc<Self>, gate: &Gate) {
         // Slots stay, so a copy of the table is as good as the table and needs no lock.
         let mut slots = Vec::new();
         while let Some(index) = gate.next() {
@@ -211,29 +212,37 @@ impl<T: Send + 'static> Pool<T> {
             let Some((job, pair)) = slot.start() else {
                 continue;
             };
-            let Done { outcome, failed } = self.run(job);
-            slot.end(outcome);
-            let intact = !failed && pair.complete();
-            if !intact {
-                pair.fail();
-            }
-            if let Some(free) = slot.sent(intact) {
-                let mut state = self.lock();
-                state.take_back(slot, free);
-                self.leaving.fetch_sub(1, Relaxed);
-                if state.waiting > 0 {
-                    self.came_back.notify_all();
-                }
+            let promise = Promise::new(Arc::clone(self), Arc::clone(slot), pair);
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| job(promise))) {
+                forget(payload); // Its destructor could panic again.
             }
         }
     }
 
-    /// The job is gone when this returns.
-    fn run(&self, job: Job<T>) -> Done<T> {
-        catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|payload| {
-            forget(payload); // Its destructor could panic again.
-            Done { outcome: (self.panicked)(), failed: true }
-        })
+    /// The end of a job: its request is completed. The job is gone by now.
+    pub(super) fn end(&self, slot: &Slot<T>, pair: &Pair, done: Done<T>) {
+        let Done { outcome, failed } = done;
+        slot.end(outcome);
+        let intact = !failed && pair.complete();
+        if !intact {
+            pair.fail();
+        }
+        if let Some(free) = slot.sent(intact) {
+            let mut state = self.lock();
+            // Slots stay.
+            if let Some(slot) = state.slots.get(slot.index() as usize).cloned() {
+                state.take_back(&slot, free);
+            }
+            self.leaving.fetch_sub(1, Relaxed);
+            if state.waiting > 0 {
+                self.came_back.notify_all();
+            }
+        }
+    }
+
+    /// What a job that panics has come to.
+    pub(super) fn panicked(&self) -> T {
+        (self.panicked)()
     }
 
     pub(super) fn close(&self) {
@@ -254,13 +263,14 @@ impl<T: Send + 'static> Pool<T> {
         let (slots, severed) = (state.slots.clone(), take(&mut state.severed));
         drop(state);
         for slot in slots {
+            slot.wait();
             slot.close();
         }
         drop(severed);
     }
 }
 
-impl<T> fmt::Debug for Pool<T> {
+impl<T: Send + 'static> fmt::Debug for Pool<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool").finish_non_exhaustive()
     }

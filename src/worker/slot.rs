@@ -14,18 +14,18 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::Job;
+use super::LongJob;
 use super::pair::Pair;
 
 #[derive(Debug)]
-pub(super) struct Slot<T> {
+pub(super) struct Slot<T: Send + 'static> {
     index: u32,
     inner: Mutex<Inner<T>>,
     ended: Condvar,
 }
 
 #[derive(Debug)]
-struct Inner<T> {
+struct Inner<T: Send + 'static> {
     stage: Stage<T>,
     /// None in a slot that is free or whose pair is of no use any more. A worker has its own reference:
     /// what it sends never reaches another pair that was given its number.
@@ -34,9 +34,9 @@ struct Inner<T> {
     awaited: bool,
 }
 
-enum Stage<T> {
+enum Stage<T: Send + 'static> {
     Free,
-    Armed(Job<T>),
+    Armed(LongJob<T>),
     Running,
     /// `sent`: the worker has nothing more to do here.
     Ended {
@@ -49,7 +49,7 @@ enum Stage<T> {
     Withdrawn,
 }
 
-impl<T> std::fmt::Debug for Stage<T> {
+impl<T: Send + 'static> std::fmt::Debug for Stage<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Stage::Free => "Free",
@@ -85,7 +85,7 @@ pub(super) enum Recv {
     Unknown,
 }
 
-impl<T> Slot<T> {
+impl<T: Send + 'static> Slot<T> {
     pub(super) fn new(index: u32) -> Self {
         let inner = Inner { stage: Stage::Free, pair: None, awaited: false };
         Slot { index, inner: Mutex::new(inner), ended: Condvar::new() }
@@ -106,7 +106,7 @@ impl<T> Slot<T> {
     }
 
     /// From here on a worker runs the job as soon as the first byte of the pair was taken.
-    pub(super) fn arm(&self, job: Job<T>) -> RawFd {
+    pub(super) fn arm(&self, job: LongJob<T>) -> RawFd {
         let mut inner = self.lock();
         inner.stage = Stage::Armed(job);
         inner.pair.as_ref().map_or(-1, |pair| pair.descriptor())
@@ -115,7 +115,7 @@ impl<T> Slot<T> {
     /// The job, for one of those who call when something was reported. Reports may be late, or of the
     /// request before: what counts is that this one is armed and its byte taken. Both are
     /// looked at under the lock, lest they be of two requests.
-    pub(super) fn start(&self) -> Option<(Job<T>, Arc<Pair>)> {
+    pub(super) fn start(&self) -> Option<(LongJob<T>, Arc<Pair>)> {
         let mut inner = self.lock();
         let pair = inner.pair.clone()?;
         if !matches!(inner.stage, Stage::Armed(_)) || !pair.issued() {
@@ -145,6 +145,9 @@ impl<T> Slot<T> {
         match &mut inner.stage {
             Stage::Ended { sent, .. } => {
                 *sent = true;
+                if inner.awaited {
+                    self.ended.notify_all();
+                }
                 None
             }
             Stage::Left { whole } => {
@@ -187,6 +190,16 @@ impl<T> Slot<T> {
         }
     }
 
+    /// Until a job that has begun is over, wherever it is.
+    pub(super) fn wait(&self) {
+        let mut inner = self.lock();
+        while matches!(inner.stage, Stage::Running | Stage::Ended { sent: false, .. }) {
+            inner.awaited = true;
+            inner = self.ended.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        inner.awaited = false;
+    }
+
     /// No worker will come any more.
     pub(super) fn close(&self) {
         let mut inner = self.lock();
@@ -201,7 +214,7 @@ impl<T> Slot<T> {
     }
 }
 
-impl<T> Inner<T> {
+impl<T: Send + 'static> Inner<T> {
     /// `primed`: the pair is known to hold the byte that it should.
     fn free(&mut self, primed: bool) -> Free {
         self.stage = Stage::Free;

@@ -1,41 +1,37 @@
-//! The appends of one zone: who waits, who writes. Whoever finds nobody writing does so, for himself and
-//! for others; every record's own thread stays here until the record is answered, so there is always one to
-//! go on.
+//! The appends of one zone: who waits, who writes. Whoever finds nobody writing does so, for himself and for
+//! all who come meanwhile, until nobody waits: nothing here waits for a thread.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::writer::{Pointer, Writer, Written};
+use super::{Answer, Answers};
 use crate::command::Request;
-use crate::completion::Outcome;
 use crate::error::Result;
 
 /// An append that waits.
-#[derive(Debug, Clone, Copy)]
 pub(super) struct Record {
-    ticket: u64,
     pub(super) request: Request,
     /// Writes that failed before they got to it.
     pub(super) tries: u32,
+    answer: Answer,
 }
-
-/// What became of some records.
-pub(super) type Answers = Vec<(Record, Outcome)>;
 
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     state: Mutex<State>,
-    changed: Condvar,
+    /// Nobody writes.
+    idle: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     waiting: VecDeque<Record>,
-    answers: HashMap<u64, Outcome>,
-    tickets: u64,
     /// Somebody writes, or manages the zone.
     busy: bool,
+    /// Who wants the zone for themselves.
+    apart: u32,
     /// Where the zone goes on, as far as is known.
     pointer: Option<Pointer>,
     /// How often that was doubted.
@@ -47,37 +43,39 @@ impl Lane {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    /// Appends a record, perhaps together with others; or leaves it to who writes now. Answers that are left to the
+    /// caller, who gives them when he has let go of everything.
+    pub(super) fn append(&self, request: &Request, answer: Answer, writer: &Writer<'_>) -> Answers {
+        let mut state = self.lock();
+        state.waiting.push_back(Record { request: *request, tries: 0, answer });
+        match state.busy {
+            true => Vec::new(),
+            false => self.lead(state, writer),
+        }
     }
 
-    /// Appends a record, perhaps together with others.
-    pub(super) fn append(&self, request: &Request, writer: &Writer<'_>) -> Outcome {
-        let mut state = self.lock();
-        let ticket = state.tickets;
-        state.tickets += 1;
-        state.waiting.push_back(Record { ticket, request: *request, tries: 0 });
+    /// Writes until nobody waits, or somebody wants the zone for himself.
+    fn lead<'s>(&'s self, mut state: MutexGuard<'s, State>, writer: &Writer<'_>) -> Answers {
+        state.busy = true;
         loop {
-            if let Some(outcome) = state.answers.remove(&ticket) {
-                return outcome;
-            }
-            if state.busy {
-                state = self.wait(state);
-                continue;
-            }
-            state.busy = true;
-            let doubts = state.doubts;
-            let known = state.pointer;
+            let (known, doubts) = (state.pointer, state.doubts);
             drop(state);
-            let (taken, written) = self.turn(writer, known);
+            let (records, written) = self.turn(writer, known);
             state = self.lock();
-            state.settle(taken, written, doubts);
-            self.changed.notify_all();
+            let answers = state.settle(records, written, doubts);
+            if state.waiting.is_empty() || state.apart > 0 {
+                state.busy = false;
+                self.idle.notify_all();
+                return answers;
+            }
+            drop(state);
+            give(answers);
+            state = self.lock();
         }
     }
 
     /// One write, as long as it takes: the records that were its own, and what became of them.
-    fn turn(&self, writer: &Writer<'_>, known: Option<Pointer>) -> (Vec<Record>, Option<Written>) {
+    fn turn(&self, writer: &Writer<'_>, known: Option<Pointer>) -> (Vec<Record>, Written) {
         let mut taken = Vec::new();
         let body = || -> Result<Written> {
             let pointer = match known {
@@ -95,13 +93,15 @@ impl Lane {
                 }
             }
         };
-        let written = catch_unwind(AssertUnwindSafe(body)).ok();
-        let written = written.map(|result| {
-            result.unwrap_or_else(|error| {
+        let written = match catch_unwind(AssertUnwindSafe(body)) {
+            Ok(Ok(written)) => written,
+            Ok(Err(error)) => {
                 taken = self.take(|waiting| waiting.pop_front().into_iter().collect());
                 Written::none(&taken, error.errno(), None)
-            })
-        });
+            }
+            // Nothing here should be able to cause it.
+            Err(_) => Written::none(&taken, libc::ENOTRECOVERABLE, None),
+        };
         (taken, written)
     }
 
@@ -109,25 +109,38 @@ impl Lane {
         some(&mut self.lock().waiting)
     }
 
-    /// Runs what must not meet a write, and after which the write pointer is not known.
-    pub(super) fn alone<T>(&self, body: impl FnOnce() -> T) -> T {
+    /// Runs what must not meet a write, and after which the write pointer is not known. Then sees to what has come
+    /// meanwhile.
+    pub(super) fn alone<T>(&self, body: impl FnOnce() -> T, writer: &Writer<'_>) -> (T, Answers) {
         let mut state = self.lock();
+        state.apart += 1;
         while state.busy {
-            state = self.wait(state);
+            state = self.idle.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.apart -= 1;
         state.busy = true;
         drop(state);
         let result = body();
         let mut state = self.lock();
-        state.busy = false;
         state.doubt();
-        self.changed.notify_all();
-        result
+        if !state.waiting.is_empty() {
+            return (result, self.lead(state, writer));
+        }
+        state.busy = false;
+        self.idle.notify_all();
+        (result, Vec::new())
     }
 
     /// The write pointer may have moved.
     pub(super) fn forget(&self) {
         self.lock().doubt();
+    }
+}
+
+/// Tells everyone what became of his.
+pub(crate) fn give(answers: Answers) {
+    for (answer, outcome) in answers {
+        answer(outcome);
     }
 }
 
@@ -138,16 +151,26 @@ impl State {
     }
 
     /// After a turn that began when so many doubts were known.
-    fn settle(&mut self, taken: Vec<Record>, written: Option<Written>, doubts: u64) {
-        self.busy = false;
-        // None: it panicked, which nothing here should be able to cause.
-        let written = written.unwrap_or_else(|| Written::none(&taken, libc::ENOTRECOVERABLE, None));
+    fn settle(&mut self, records: Vec<Record>, written: Written, doubts: u64) -> Answers {
         self.pointer = written.pointer.filter(|_| self.doubts == doubts);
-        for (record, outcome) in written.answers {
-            self.answers.insert(record.ticket, outcome);
+        let mut answers = Vec::with_capacity(records.len());
+        let mut again = Vec::new();
+        for (record, outcome) in records.into_iter().zip(written.outcomes) {
+            match outcome {
+                Some(outcome) => answers.push((record.answer, outcome)),
+                None => again.push(Record { tries: record.tries + 1, ..record }),
+            }
         }
-        for record in written.again.into_iter().rev() {
-            self.waiting.push_front(Record { tries: record.tries + 1, ..record });
+        for record in again.into_iter().rev() {
+            self.waiting.push_front(record);
         }
+        answers
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let waiting = self.waiting.len();
+        f.debug_struct("State").field("waiting", &waiting).finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 //! none: each is a write where its zone goes on.
 //!
 //! Such a write must go exactly there, and nobody else knows of it: so a zone has one in flight, by one of the
-//! threads whose appends wait for it (`lane`), and takes as many of them along as one write holds (`writer`).
+//! threads that append (`lane`), and takes as many of the others' along as one write holds (`writer`).
 //! Writes go through rings of our own (`rings`): zonefs of 6.1 refuses a synchronous write after it has
 //! landed. The write pointer is the device's (`report`): remembered while writes go well, asked for
 //! again after anything else.
@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::passthru::Device;
 use crate::probe::Facts;
 use lane::Lane;
+pub(crate) use lane::give;
 pub(crate) use report::report;
 use rings::Rings;
 use writer::Writer;
@@ -74,6 +75,12 @@ impl Zone {
     }
 }
 
+/// Whom to tell what became of an append, on any thread.
+pub(crate) type Answer = Box<dyn FnOnce(Outcome) + Send>;
+
+/// Answers that can be given.
+pub(crate) type Answers = Vec<(Answer, Outcome)>;
+
 /// A target, as far as zones matter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<'a> {
@@ -97,23 +104,27 @@ impl Zones {
         Arc::clone(lanes.entry(start).or_default())
     }
 
-    /// An append or what manages a zone, checked before.
-    pub(crate) fn run(&self, place: &Place<'_>, request: &Request) -> Outcome {
-        match request.op {
-            Op::Append => {
-                let writer = Writer { place, rings: &self.rings, zone: request.offset };
-                self.lane(request.offset).append(request, &writer)
-            }
-            op => match self.manage(place, op, request.offset) {
-                Ok(()) => Outcome::done(0),
-                Err(error) => Outcome::failed(error.errno()),
-            },
+    /// An append or what manages a zone, checked before. Its answer may be given by another thread, which writes
+    /// there now; those returned are for the caller to give, when he has let go of the target.
+    pub(crate) fn run(&self, place: &Place<'_>, request: &Request, answer: Answer) -> Answers {
+        if request.op == Op::Append {
+            let writer = self.writer(place, request.offset);
+            return self.lane(request.offset).append(request, answer, &writer);
         }
+        let (done, mut answers) = self.manage(place, request.op, request.offset);
+        let outcome = done.map_or_else(|e| Outcome::failed(e.errno()), |()| Outcome::done(0));
+        answers.push((answer, outcome));
+        answers
     }
 
     /// Resets, opens, closes or finishes a zone, between two writes of ours.
-    pub(crate) fn manage(&self, place: &Place<'_>, op: Op, start: u64) -> Result<()> {
-        self.lane(start).alone(|| manage::manage(place, op, start))
+    pub(crate) fn manage(&self, place: &Place<'_>, op: Op, start: u64) -> (Result<()>, Answers) {
+        let body = || manage::manage(place, op, start);
+        self.lane(start).alone(body, &self.writer(place, start))
+    }
+
+    fn writer<'a>(&'a self, place: &'a Place<'a>, zone: u64) -> Writer<'a> {
+        Writer { place, rings: &self.rings, zone }
     }
 
     /// Somebody else may have moved a zone's write pointer.

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::lane::{Answers, Record};
+use super::lane::Record;
 use super::report::one;
 use super::rings::Rings;
 use super::{Place, Zone};
@@ -33,9 +33,8 @@ impl Pointer {
 /// What a write came to.
 #[derive(Debug, Default)]
 pub(super) struct Written {
-    pub(super) answers: Answers,
-    /// Records that were not reached, for another write.
-    pub(super) again: Vec<Record>,
+    /// Of each record; none for one that was not reached, which another write takes.
+    pub(super) outcomes: Vec<Option<Outcome>>,
     /// Where the zone goes on, if that is known.
     pub(super) pointer: Option<Pointer>,
 }
@@ -43,8 +42,7 @@ pub(super) struct Written {
 impl Written {
     /// Nothing was, for one reason.
     pub(super) fn none(records: &[Record], errno: i32, pointer: Option<Pointer>) -> Self {
-        let answers = records.iter().map(|record| (*record, Outcome::failed(errno))).collect();
-        Written { answers, again: Vec::new(), pointer }
+        Written { outcomes: vec![Some(Outcome::failed(errno)); records.len()], pointer }
     }
 }
 
@@ -123,14 +121,10 @@ impl Writer<'_> {
         let bytes: u64 = records.iter().map(|record| record.request.length).sum();
         let error = match self.submit(pointer.at, records) {
             Ok(written) if u64::from(written) == bytes => {
-                return Written {
-                    answers: self
-                        .places(pointer.at, records)
-                        .map(|(r, at)| (*r, self.landed(r, at)))
-                        .collect(),
-                    again: Vec::new(),
-                    pointer: Some(Pointer { at: pointer.at + bytes, ..*pointer }),
-                };
+                let landed =
+                    self.places(pointer.at, records).map(|(r, at)| Some(self.landed(r, at)));
+                let pointer = Pointer { at: pointer.at + bytes, ..*pointer };
+                return Written { outcomes: landed.collect(), pointer: Some(pointer) };
             }
             Ok(_) => Error::Os(libc::EIO), // short: as if refused
             Err(error) => error,
@@ -195,7 +189,7 @@ impl Writer<'_> {
                 _ if others && zone.wp >= zone.end() => Outcome::failed(libc::ENOSPC),
                 _ if others => Outcome::failed(libc::ESTALE),
                 _ if record.tries < tries(error) => {
-                    written.again.push(*record);
+                    written.outcomes.push(None);
                     continue;
                 }
                 _ if error.errno() == libc::EFBIG => Outcome::failed(libc::ENOSPC),
@@ -205,7 +199,7 @@ impl Writer<'_> {
                 }
                 _ => Outcome::failed(error.errno()),
             };
-            written.answers.push((*record, outcome));
+            written.outcomes.push(Some(outcome));
         }
         written
     }
