@@ -108,8 +108,9 @@ def zones(queue: Queue) -> None:
         assert size == 4 << 20 and [one.start for one in told] == [size * i for i in range(info.nr_zones)]
         assert {(one.len, one.capacity, one.type) for one in told} == {(size, 3 << 20, ZoneType.SEQ_REQUIRED)}
         assert target.zones(size + 5, 2) == told[1:3]
-        # No reference tags: the emulated controller compares them as if they counted from where the append goes.
-        tags = Tags(app=0x1234, checks=Check.GUARD | Check.APP)
+        # No check of reference tags: the emulated controller makes it as if they counted from where an append goes.
+        some = Check.GUARD | Check.APP
+        tags = Tags(size // n, app=0x1234, checks=some)
         data, meta, _ = blocks(target, size, 2)
         explained = queue.explain(target, Op.APPEND, size, data, meta, tags)
         found = [path for path, one in explained.items() if one.carries]
@@ -117,6 +118,7 @@ def zones(queue: Queue) -> None:
         assert Path.IOCTL in found
         for number, path in enumerate(found, 1):
             zone = number * size
+            tags = Tags(zone // n, app=0x1234, checks=some)
             target.zone(Op.ZONE_OPEN, zone)
             assert target.zones(zone, 1)[0].state == ZoneState.EXP_OPEN
             queue.zone(Op.ZONE_RESET, target, zone)
@@ -124,11 +126,14 @@ def zones(queue: Queue) -> None:
             for turn in range(3):
                 data, meta, _ = blocks(target, zone + turn, 2)
                 done = queue.append(target, zone, data, meta, tags, allow=path)
-                assert (done.path, done.offset) == (path, zone + turn * 2 * n) and done.lba == done.offset // n
+                at = zone + turn * 2 * n
+                assert (done.path, done.offset, done.lba) == (path, at, at // n)
                 back = allocate(2 * n)
-                queue.read(target, done.offset, back, meta, tags)
+                queue.read(target, at, back, meta, tags)
                 assert back == data
             assert target.zones(zone, 1)[0].wp == zone + 6 * n
+            if path == Path.EMULATED:
+                continue  # the kernel answers EIO to a write of a zone that this controller refuses
             data[7] ^= 1
             wrong = must_fail(lambda: queue.append(target, zone, data, meta, tags, allow=path))
             assert (wrong.path, wrong.block, wrong.check) == (path, 0, Check.GUARD)
