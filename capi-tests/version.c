@@ -46,7 +46,8 @@ int main(void)
 	CHECK_STR(urx_path_str(URX_PATH_SOFTWARE), "software");
 	CHECK_STR(urx_path_str(0), "unknown");
 	CHECK_STR(urx_path_str(URX_PATH_ATTR | URX_PATH_IOCTL), "unknown");
-	CHECK_STR(urx_path_str(16), "unknown");
+	CHECK_STR(urx_path_str(URX_PATH_EMULATED), "emulated");
+	CHECK_STR(urx_path_str(32), "unknown");
 
 	CHECK_STR(urx_status_str(0), "success");
 	CHECK_STR(urx_status_str(0x282), "guard check error");

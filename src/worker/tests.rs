@@ -531,6 +531,41 @@ fn a_job_that_panics_fails_its_request_alone() {
 }
 
 #[test]
+fn a_promise_may_be_kept_elsewhere_and_closing_waits_for_it() {
+    for mut ring in rings() {
+        let workers = workers(1, 4);
+        let (give, given) = channel();
+        let long = workers.arm_long(Box::new(move |promise| drop(give.send(promise)))).unwrap();
+        push(&mut ring, &long, 1, PLAIN);
+        ring.submit();
+        let promise = given.recv_timeout(Duration::from_secs(30)).expect("started");
+        let short = workers.arm(gives(5)).unwrap();
+        push(&mut ring, &short, 2, PLAIN);
+        ring.submit();
+        assert_eq!(ring.wait(), (2, 2), "the only worker is free");
+        assert_eq!(short.finish(), Some(5));
+        let keeper = spawn(move || {
+            sleep(MOMENT);
+            promise.keep(Done { outcome: 7, failed: false });
+        });
+        workers.close();
+        assert_eq!(ring.wait(), (1, 2));
+        assert_eq!(long.finish(), Some(7));
+        keeper.join().expect("kept");
+    }
+}
+
+#[test]
+fn a_promise_that_is_dropped_fails_its_request() {
+    let (workers, mut ring) = (workers(1, 1), plain());
+    let request = workers.arm_long(Box::new(drop)).unwrap();
+    push(&mut ring, &request, 1, PLAIN);
+    ring.submit();
+    assert_ne!(ring.wait().1, 2);
+    assert_eq!(request.finish(), Some(PANICKED));
+}
+
+#[test]
 fn what_a_job_holds_is_gone_when_its_request_is_finished() {
     let mut ring = plain();
     let (workers, held) = (workers(0, 0), Arc::new(()));
