@@ -192,7 +192,7 @@ static void null_ladder(void)
 	CHECK_EQ(urx_queue_open(&queue, -1, 1, 0, NULL), -EINVAL);
 	bad = opts, bad.size = 1;
 	CHECK_EQ(urx_queue_open(&queue, 0, 0, 0, &bad), -EINVAL);
-	bad = opts, bad.allow = 16;
+	bad = opts, bad.allow = 32;
 	CHECK_EQ(urx_queue_open(&queue, 0, 0, 0, &bad), -EINVAL);
 	bad = opts, bad.reserved[5] = 1;
 	CHECK_EQ(urx_queue_open(&queue, 0, 0, 0, &bad), -EINVAL);

@@ -64,6 +64,5 @@ pub mod sqe;
 pub mod store;
 mod sys;
 pub mod target;
-#[allow(dead_code, reason = "for requests that a kernel has no operation for")]
 mod worker;
 mod zone;
