@@ -232,7 +232,7 @@ static void null_ladder(void)
 	CHECK_EQ(urx_plan(queue, target, &broken, &io), -EINVAL);
 	broken = rw, broken.flags = 32;
 	CHECK_EQ(urx_plan(queue, target, &broken, &io), -EINVAL);
-	broken = rw, broken.allow = 16;
+	broken = rw, broken.allow = 32;
 	CHECK_EQ(urx_plan(queue, target, &broken, &io), -EINVAL);
 	broken = rw, broken.reserved1 = 1;
 	CHECK_EQ(urx_plan(queue, target, &broken, &io), -EINVAL);
