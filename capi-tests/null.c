@@ -252,7 +252,7 @@ static void null_ladder(void)
 	CHECK_EQ(urx_explain(queue, NULL, &rw, URX_PATH_ATTR, &why), -EINVAL);
 	CHECK(why && *why);
 	for (uint32_t path = 0; path <= 32; path++) {
-		int one = path == 1 || path == 2 || path == 4 || path == 8;
+		int one = path == 1 || path == 2 || path == 4 || path == 8 || path == 16;
 
 		why = NULL;
 		CHECK_EQ(urx_explain(queue, target, NULL, path, &why), one ? -EOPNOTSUPP : -EINVAL);
