@@ -635,8 +635,8 @@ static void request(struct place *p, const struct request *r, unsigned available
 {
 	/* A format that interleaves wants a worker to copy what the caller has apart. */
 	bool copied = now->interleaved && r->op != URX_OP_FLUSH && !(r->how & INTER) && !r->bend;
-	/* Not every kernel takes pieces of blocks (6.18: EINVAL), or remaps beyond 48 bits. */
-	bool cut = r->how & VEC && now->interval > 512;
+	/* Not every kernel takes pieces of blocks, which its alignment tells, or remaps beyond 48 bits. */
+	bool cut = r->how & VEC && p->info.data_align > 512;
 	bool wraps = r->ref == WRAP && r->op == URX_OP_WRITE && now->guard == URX_GUARD_CRC64;
 	unsigned paths = r->paths & ~(copied ? U : 0u) & ~(cut || wraps ? A : 0u);
 	unsigned blocks = blocks_of_request(r), bits = space_bits(now->guard ? now->guard : URX_GUARD_T10DIF);

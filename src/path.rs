@@ -358,8 +358,10 @@ fn attribute_carries(ring: &Ring, facts: &Facts, request: &Request) -> Verdict {
     let Some(format) = facts.layout.attribute else {
         return no(c"target has no metadata that the kernel handles");
     };
-    if scattered && !request.data.segments().are_whole(format.interval() as usize) {
-        return no(c"scattered data ends inside blocks, which not every kernel takes");
+    // A kernel that protects whole pieces alone asks for as much alignment as a block has.
+    let unit = facts.limits.value.data_align.min(format.interval()).max(1);
+    if scattered && !request.data.segments().are_whole(unit as usize) {
+        return no(c"scattered data ends inside blocks, which this kernel does not take");
     }
     if request.op == Op::Write && wraps(&format, request) {
         return no(
@@ -531,7 +533,10 @@ mod tests {
         let of = |facts: &Facts, request: &Request| taken(facts, MODE, &ROOT, &LARGE, request);
         let scattered = |pieces| Request { data: Lent::nowhere_in(pieces), ..read(2) };
         assert_eq!(of(&facts, &scattered(&[(1 << 20, 4096), (3 << 20, 4096)])), 1);
-        assert_eq!(of(&facts, &scattered(&[(1 << 20, 512), (3 << 20, 7680)])), 4);
+        let inside_blocks = scattered(&[(1 << 20, 512), (3 << 20, 7680)]);
+        assert_eq!(of(&facts, &inside_blocks), 1, "aligned as the target asks");
+        facts.limits.value.data_align = 4096;
+        assert_eq!(of(&facts, &inside_blocks), 4);
         let write = |reference, blocks| {
             let tags = Tags { checks: Checks::REF, reference, ..Tags::NONE };
             Request {
