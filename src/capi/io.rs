@@ -151,8 +151,9 @@ pub unsafe extern "C" fn urx_io_result(
         let words = unsafe { read(cqe.cast::<[u32; 4]>()) }?;
         // SAFETY: src/capi/mod.rs.
         let request = unsafe { take(io) }?;
-        let value = match request.has_value() {
-            // SAFETY: such a request's CQE has 32 bytes: its path wants such a ring.
+        // A command that never reached the driver has a small CQE on a ring of both sizes.
+        let value = match request.has_value() && words[2].cast_signed() >= 0 {
+            // SAFETY: the driver's answer has 32 bytes: its path wants such a ring.
             true => unsafe { read(cqe.cast::<[u64; 4]>()) }?[2],
             false => 0,
         };
