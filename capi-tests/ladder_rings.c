@@ -5,7 +5,7 @@
  */
 #include "urx_test.h"
 
-enum { AT = 500, BLOCKS = 3, ROUNDS = 40 };
+enum { AT = 500, BLOCKS = 3, ROUNDS = 40, FEAT_RECVSEND_BUNDLE = 1 << 14 /* 6.10 */ };
 enum { A = URX_PATH_ATTR, U = URX_PATH_URING_CMD, I = URX_PATH_IOCTL, S = URX_PATH_SOFTWARE };
 
 static const struct kind {
@@ -117,8 +117,13 @@ static void ring(const struct kind *kind, struct urx_target *target, uint32_t ta
 		struct urx_result result;
 
 		both(&l, target, 0, best, 1);
-		CHECK_EQ(ladder_run(&l, target, &flush, &result), 0);
-		CHECK_EQ(result.path, best);
+		/* Kernels before 6.5 crash now and then when they poll for what has no data. */
+		if (kind->flags & RING_IOPOLL && !(l.ring.features & FEAT_RECVSEND_BUNDLE)) {
+			CHECK_EQ(ladder_run(&l, target, &flush, &result), -EOPNOTSUPP);
+		} else {
+			CHECK_EQ(ladder_run(&l, target, &flush, &result), 0);
+			CHECK_EQ(result.path, best);
+		}
 		for (unsigned round = 2; round < ROUNDS; round++) {
 			uint32_t path = all_paths[round % 4];
 

@@ -8,6 +8,8 @@ pub const FEAT_RW_ATTR: u32 = 1 << 16;
 pub const RW_ATTR_PI: u64 = 1;
 /// `IORING_FEAT_NO_IOWAIT`: came with the vectored operations on registered buffers (6.15).
 pub const FEAT_NO_IOWAIT: u32 = 1 << 17;
+/// `IORING_FEAT_RECVSEND_BUNDLE`: says that the kernel is 6.10 or newer.
+pub const FEAT_RECVSEND_BUNDLE: u32 = 1 << 14;
 /// `IORING_SETUP_IOPOLL`.
 pub const SETUP_IOPOLL: u32 = 1;
 /// `IORING_SETUP_SQE128` (5.19).

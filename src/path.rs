@@ -1,8 +1,8 @@
 //! Which path can carry a request: pure, from what is known of target, ring and request.
 
 use crate::abi::{
-    FEAT_NO_IOWAIT, FEAT_RW_ATTR, SETUP_CQE_MIXED, SETUP_CQE32, SETUP_IOPOLL, SETUP_SQE_MIXED,
-    SETUP_SQE128,
+    FEAT_NO_IOWAIT, FEAT_RECVSEND_BUNDLE, FEAT_RW_ATTR, SETUP_CQE_MIXED, SETUP_CQE32, SETUP_IOPOLL,
+    SETUP_SQE_MIXED, SETUP_SQE128,
 };
 use crate::command::{Extent, Flags, Op, Request};
 use crate::error::{Error, Result};
@@ -223,6 +223,14 @@ impl Offer<'_> {
         }
         if request.flags.contains(Flags::LINKED) {
             return no(c"a failed NVMe command does not break a link");
+        }
+        // Such a command has no bio. Before 6.5 (nvme_ns_chr_uring_cmd_iopoll) its completion, should it come
+        // before the poll, leaves a function's address where the poll looks for one: seen on 6.1.
+        if ring.has(SETUP_IOPOLL)
+            && !request.op.has_data()
+            && ring.features & FEAT_RECVSEND_BUNDLE == 0
+        {
+            return no(c"kernel (before 6.10) may crash when it polls for a command without data");
         }
         let scattered = request.data.segments().vector().is_some();
         if scattered && request.buffer.is_some() && ring.features & FEAT_NO_IOWAIT == 0 {
@@ -503,6 +511,21 @@ mod tests {
                 "{ring:x?}"
             );
         }
+    }
+
+    #[test]
+    fn nobody_polls_for_a_command_without_data_where_that_crashes() {
+        let flush = Request { op: Op::Flush, length: 0, ..read(0) };
+        let write_zeroes = Request { op: Op::WriteZeroes, ..read(1) };
+        let of = |ring: &Ring, request: &Request| taken(&facts(), MODE, &ROOT, ring, request);
+        let old = Ring { features: 0x3fff, ..POLLED };
+        for request in [flush, write_zeroes] {
+            let request = Request { data: Lent::NONE, meta: Lent::NONE, ..request };
+            assert_eq!(of(&old, &request), 0);
+            assert_eq!(of(&Ring { features: 0x7fff, ..old }, &request), 2);
+            assert_eq!(of(&Ring { features: 0x3fff, ..LARGE }, &request), 2);
+        }
+        assert_eq!(of(&old, &read(1)), 2);
     }
 
     #[test]
