@@ -52,6 +52,12 @@ impl<'a> Run<'a> {
         self.interval
     }
 
+    /// Bytes from one block to the next.
+    #[allow(dead_code, reason = "only tables on other architectures")]
+    pub(super) const fn stride(&self) -> usize {
+        self.stride
+    }
+
     /// Number of blocks.
     pub(super) const fn count(&self) -> usize {
         self.count

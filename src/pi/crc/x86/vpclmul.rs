@@ -2,8 +2,8 @@
 //!
 //! One unit multiplies, 64 bytes in four cycles, so it gets as little as can be. T10-DIF leaves it out:
 //! what a byte is worth some vectors before the end are two bytes, each of them a bit matrix times that byte (GFNI).
-//! All bytes of a vector have the same two matrices; what is left to multiply are their two sums. A third of
-//! CRC-32C goes through its own instruction. Four blocks go together, so that the chains of that instruction do.
+//! All bytes of a vector have the same two matrices; what is left to multiply are their two sums. Of twelve
+//! blocks of CRC-32C four go through its own instruction, whose chains they are, while the others are multiplied.
 #![expect(unsafe_code, reason = "SIMD loads and stores take raw pointers")]
 
 use std::arch::asm;
@@ -43,6 +43,12 @@ const TOGETHER: usize = 4;
 fn load(keys: &[[u64; 2]; 4]) -> __m512i {
     // SAFETY: 64 bytes, of any alignment.
     unsafe { _mm512_loadu_si512(keys.as_ptr().cast()) }
+}
+
+/// The keys of as many vectors at the end of a message, of at most 64.
+fn end_keys<P: Polynomial>(vectors: usize) -> Option<&'static [[[u64; 2]; 4]]> {
+    let keys = P::WIDE.end.as_chunks::<4>().0;
+    keys.get(keys.len().checked_sub(vectors)?..)
 }
 
 /// 64 bytes of a block at byte `at`, copied if the run copies.
@@ -95,8 +101,7 @@ fn multiply_add(lanes: __m512i, keys: __m512i, more: __m512i) -> __m512i {
     _mm512_ternarylogic_epi64::<0x96>(low, high, more)
 }
 
-/// Lanes whose sum is that of the first `len` bytes of each block, `carried` added to its first 8; what is to be
-/// added to the 8 bytes behind them is left in `carried`.
+/// Lanes whose sum is that of the first `len` bytes of each block, `carried` added to its first 8.
 ///
 /// # Safety
 ///
@@ -106,18 +111,17 @@ fn multiply_add(lanes: __m512i, keys: __m512i, more: __m512i) -> __m512i {
 unsafe fn stretch<P: Polynomial, const N: usize, const COPY: bool, const INTERVAL: usize>(
     blocks: [Block; N],
     len: usize,
-    carried: &mut [u64; N],
+    carried: u64,
 ) -> [__m512i; N] {
     let mut at = (len - 1) % VECTOR + 1;
     let mut firsts = [_mm512_setzero_si512(); N];
-    for ((first, block), carried) in firsts.iter_mut().zip(blocks).zip(&mut *carried) {
+    for (first, block) in firsts.iter_mut().zip(blocks) {
         // SAFETY: the caller's promise.
-        *first = unsafe { take_first::<COPY>(block, at, *carried) };
-        *carried = 0;
+        *first = unsafe { take_first::<COPY>(block, at, carried) };
     }
     let mut sums = [_mm512_setzero_si512(); N];
-    let skip = STRETCH / VECTOR - len.div_ceil(VECTOR);
     if P::REVERSE {
+        let skip = STRETCH / VECTOR - len.div_ceil(VECTOR);
         let Some((first, rest)) = matrix::T10DIF.get(skip..).and_then(<[_]>::split_first) else {
             return sums;
         };
@@ -150,24 +154,12 @@ unsafe fn stretch<P: Polynomial, const N: usize, const COPY: bool, const INTERVA
         }
         return sums;
     }
-    let keys = P::WIDE.end.as_chunks::<4>().0.get(skip..);
-    let Some((first, mut keys)) = keys.and_then(<[_]>::split_first) else {
+    let keys = end_keys::<P>(len.div_ceil(VECTOR));
+    let Some((first, keys)) = keys.and_then(<[_]>::split_first) else {
         return sums;
     };
     for (sum, vector) in sums.iter_mut().zip(firsts) {
         *sum = multiply_add(vector, load(first), *sum);
-    }
-    // In a short stretch the multiplications are done before the instruction's results are there.
-    if P::INSTRUCTION
-        && keys.len() >= 12
-        && let (Ok(blocks), Ok(sums), Ok(crcs)) = (
-            <[Block; TOGETHER]>::try_from(blocks.as_slice()),
-            <&mut [__m512i; TOGETHER]>::try_from(sums.as_mut_slice()),
-            <&mut [u64; TOGETHER]>::try_from(carried.as_mut_slice()),
-        )
-    {
-        // SAFETY: the caller's promise.
-        (at, keys) = unsafe { mixed::<COPY>(blocks, at, keys, sums, crcs) };
     }
     for keys in keys {
         // SAFETY: the caller's promise.
@@ -214,60 +206,52 @@ unsafe fn multiply<const N: usize, const COPY: bool>(
     }
 }
 
-/// Goes on after the first vector, at byte `at`, with the CRC-32Cs of four blocks: for two vectors that are multiplied one at
-/// the end goes through the instruction. What is left to be multiplied: the next byte and the keys.
+/// Blocks of which a third goes through the instruction. Whole blocks, as nothing is left to put together then.
+const TWELVE: usize = 3 * TOGETHER;
+
+/// The remainders of the CRC-32Cs of twelve blocks, one every `stride` bytes.
 ///
 /// # Safety
 ///
-/// As for [`take`], of as many vectors as there are keys.
+/// The blocks are of one run, whose interval is a vector for each of the keys.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,sse4.2")]
-unsafe fn mixed<'k, const COPY: bool>(
-    [i, j, k, l]: [Block; TOGETHER],
-    mut at: usize,
-    keys: &'k [[[u64; 2]; 4]],
-    [a, b, c, d]: &mut [__m512i; TOGETHER],
-    [p, q, r, s]: &mut [u64; TOGETHER],
-) -> (usize, &'k [[[u64; 2]; 4]]) {
-    let instructed = keys.len() / 3;
-    let (pairs, left) = keys.split_at_checked(2 * instructed).unwrap_or_default();
-    let mut last = at + VECTOR * (keys.len() - instructed);
-    for [first, second] in pairs.as_chunks::<2>().0 {
-        let (first, second) = (load(first), load(second));
-        if COPY {
-            for block in [i, j, k, l] {
-                // SAFETY: the caller's promise.
-                unsafe { take::<COPY>(block, last) };
-            }
-        }
-        macro_rules! step {
-            ($word:literal, $block:ident, $vector:literal, $keys:ident, $sum:ident, $crc:ident) => {
-                // SAFETY: the caller's promise.
-                let vector = unsafe { take::<COPY>($block, at + VECTOR * $vector) };
-                *$sum = multiply_add(vector, $keys, *$sum);
-                together($sum, $crc);
-                // SAFETY: eight bytes of the 64 at `last`.
+unsafe fn twelve(
+    first: *const u8,
+    stride: usize,
+    keys: &[[[u64; 2]; 4]],
+    carried: u64,
+) -> [[u64; TOGETHER]; 3] {
+    let block = |n: usize| Block { from: first.wrapping_add(n * stride), to: std::ptr::null_mut() };
+    let [i, j, k, l] = [block(8), block(9), block(10), block(11)];
+    let [mut p, mut q, mut r, mut s] = [carried; TOGETHER];
+    let mut found = [[0; TOGETHER]; 2];
+    let mut chained = 0;
+    for (n, found) in found.iter_mut().enumerate() {
+        let blocks = [block(4 * n), block(4 * n + 1), block(4 * n + 2), block(4 * n + 3)];
+        let mut sums = [_mm512_setzero_si512(); TOGETHER];
+        let mut carried = _mm512_zextsi128_si512(_mm_cvtsi64_si128(carried as i64));
+        for (n, keys) in keys.iter().enumerate() {
+            let keys = load(keys);
+            for (sum, block) in sums.iter_mut().zip(blocks) {
+                // SAFETY: the interval has a vector for each key, and half a vector for each key of each half.
                 unsafe {
-                    *p = _mm_crc32_u64(*p, word(i, last + 8 * $word));
-                    *q = _mm_crc32_u64(*q, word(j, last + 8 * $word));
-                    *r = _mm_crc32_u64(*r, word(k, last + 8 * $word));
-                    *s = _mm_crc32_u64(*s, word(l, last + 8 * $word));
+                    let vector = take::<false>(block, n * VECTOR);
+                    *sum = multiply_add(_mm512_xor_si512(vector, carried), keys, *sum);
+                    p = _mm_crc32_u64(p, word(i, chained));
+                    q = _mm_crc32_u64(q, word(j, chained));
+                    r = _mm_crc32_u64(r, word(k, chained));
+                    s = _mm_crc32_u64(s, word(l, chained));
                 }
-            };
+                together(sum, &mut p);
+                chained += 8;
+            }
+            carried = _mm512_setzero_si512();
         }
-        step!(0, i, 0, first, a, p);
-        step!(1, j, 0, first, b, q);
-        step!(2, k, 0, first, c, r);
-        step!(3, l, 0, first, d, s);
-        step!(4, i, 1, second, a, p);
-        step!(5, j, 1, second, b, q);
-        step!(6, k, 1, second, c, r);
-        step!(7, l, 1, second, d, s);
-        at += 2 * VECTOR;
-        last += VECTOR;
+        *found = reduce::<Crc32c>(sums);
     }
-    let left = left.get(..left.len() - instructed).unwrap_or_default();
-    (at, left)
+    let [a, b] = found;
+    [a, b, [p, q, r, s]]
 }
 
 /// The word of a block at byte `at`.
@@ -297,7 +281,7 @@ fn together(sum: &mut __m512i, crc: &mut u64) {
     }
 }
 
-/// Lanes whose sum is that of each block, `carried` added to its first 8 bytes, and what is to be added to its remainder.
+/// Lanes whose sum is that of each block, `carried` added to its first 8 bytes.
 ///
 /// # Safety
 ///
@@ -307,21 +291,22 @@ fn together(sum: &mut __m512i, crc: &mut u64) {
 unsafe fn whole<P: Polynomial, const N: usize, const COPY: bool, const INTERVAL: usize>(
     mut blocks: [Block; N],
     interval: usize,
-    carried: u64,
-) -> ([__m512i; N], [u64; N]) {
+    mut carried: u64,
+) -> [__m512i; N] {
     let [low, high] = P::WIDE.fold;
     let fold = _mm512_broadcast_i32x4(_mm_set_epi64x(high as i64, low as i64));
-    let (mut sums, mut carried) = ([_mm512_setzero_si512(); N], [carried; N]);
+    let mut sums = [_mm512_setzero_si512(); N];
     let (mut len, mut left) = ((interval - 1) % STRETCH + 1, interval);
     loop {
         // SAFETY: what is left of the interval is this much, or a multiple of it.
-        let more = unsafe { stretch::<P, N, COPY, INTERVAL>(blocks, len, &mut carried) };
+        let more = unsafe { stretch::<P, N, COPY, INTERVAL>(blocks, len, carried) };
+        carried = 0;
         for (sum, more) in sums.iter_mut().zip(more) {
             *sum = if left == interval { more } else { multiply_add(*sum, fold, more) };
         }
         left -= len;
         if left == 0 {
-            return (sums, carried);
+            return sums;
         }
         for block in &mut blocks {
             *block = Block { from: block.from.wrapping_add(len), to: block.to.wrapping_add(len) };
@@ -343,20 +328,18 @@ unsafe fn remainders<P: Polynomial, const N: usize, const COPY: bool, const INTE
     carried: u64,
 ) -> [u64; N] {
     let mut four = [_mm512_setzero_si512(); TOGETHER];
-    let mut found = [0; N];
     if INTERVAL == FAR {
-        for ((sum, found), block) in four.iter_mut().zip(&mut found).zip(blocks) {
+        for (sum, block) in four.iter_mut().zip(blocks) {
             // SAFETY: the caller's promise.
-            ([*sum], [*found]) = unsafe { whole::<P, 1, COPY, FAR>([block], interval, carried) };
+            [*sum] = unsafe { whole::<P, 1, COPY, FAR>([block], interval, carried) };
         }
     } else {
         // SAFETY: the caller's promise.
-        let (sums, on) = unsafe { whole::<P, N, COPY, INTERVAL>(blocks, interval, carried) };
+        let sums = unsafe { whole::<P, N, COPY, INTERVAL>(blocks, interval, carried) };
         four.iter_mut().zip(sums).for_each(|(to, from)| *to = from);
-        found = on;
     }
-    let four = reduce::<P>(four);
-    found.iter_mut().zip(four).for_each(|(to, from)| *to ^= from);
+    let mut found = [0; N];
+    found.iter_mut().zip(reduce::<P>(four)).for_each(|(to, from)| *to = from);
     found
 }
 
@@ -411,8 +394,27 @@ fn guards_of<P: Polynomial, const COPY: bool, const INTERVAL: usize>(
     let interval = if matches!(INTERVAL, 0 | FAR) { run.interval() } else { INTERVAL };
     let count = run.count();
     let start = P::enter(0);
+    let stride = run.stride();
     let mut blocks = run.blocks();
-    let out = out.get_mut(..count).unwrap_or_default();
+    let mut out = out.get_mut(..count).unwrap_or_default();
+    if P::INSTRUCTION
+        && !COPY
+        && INTERVAL != FAR
+        && interval.is_multiple_of(VECTOR)
+        && let Some(keys) = end_keys::<P>(interval / VECTOR)
+    {
+        let (twelves, rest) = out.as_chunks_mut::<TWELVE>();
+        out = rest;
+        for out in twelves {
+            if let (Some(first), Some(_)) = (blocks.next(), blocks.nth(TWELVE - 2)) {
+                // SAFETY: this and eleven more are blocks of this run, with a vector for each key.
+                let found = unsafe { twelve(first.from, stride, keys, start) };
+                for (out, found) in out.iter_mut().zip(found.as_flattened()) {
+                    *out = P::leave(*found);
+                }
+            }
+        }
+    }
     let (fours, rest) = out.as_chunks_mut::<TOGETHER>();
     for out in fours {
         if let [Some(a), Some(b), Some(c), Some(d)] = [(); TOGETHER].map(|()| blocks.next()) {
