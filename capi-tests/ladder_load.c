@@ -31,10 +31,10 @@ struct flight {
 };
 static struct flight flights[DEPTH];
 
-/* Areas lie apart. */
+/* Areas lie apart, and not at block 0, of which qemu 7.2 takes any guard for good. */
 static uint64_t place_of(unsigned block)
 {
-	return (uint64_t)(block / AREA) * 1000 + block % AREA;
+	return 1 + (uint64_t)(block / AREA) * 1000 + block % AREA;
 }
 
 static void tuple(const struct way *way, uint64_t ref, uint64_t guard, uint8_t *bytes)
@@ -193,7 +193,7 @@ static void load(uint32_t path, unsigned requests)
 	struct way way;
 
 	doing("load");
-	alarm(600);
+	alarm(requests > 10000 ? 3000 : 600);
 	if (!way_open(&way, path, DEPTH, 0, &opts))
 		return;
 	memset(busy, 0, sizeof(busy));

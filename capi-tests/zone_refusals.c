@@ -117,6 +117,46 @@ static void null_put(const char *attribute, uint64_t value)
 	put_text(path, text);
 }
 
+/* Of zones of which two can be open and three active, the same on every device and path. */
+static void too_many(struct carrier *c, struct zone_ref *zones, uint32_t path)
+{
+	CHECK_EQ(urx_zone_manage(zones[0].target, URX_OP_ZONE_OPEN, zones[0].start), 0);
+	CHECK_EQ(urx_zone_manage(zones[0].target, URX_OP_ZONE_OPEN, zones[1].start), 0);
+	CHECK_EQ(append(c, &zones[2], data, 4096, path, NULL), -ETOOMANYREFS);
+	CHECK_EQ(urx_zone_manage(zones[0].target, URX_OP_ZONE_OPEN, zones[2].start), -ETOOMANYREFS);
+	CHECK_EQ(look(&zones[2]).wp, zones[2].start);
+	for (int n = 0; n < 2; n++) {
+		CHECK_EQ(append(c, &zones[n], data, 4096, path, NULL), 4096);
+		CHECK_EQ(urx_zone_manage(zones[n].target, URX_OP_ZONE_CLOSE, zones[n].start), 0);
+	}
+	CHECK_EQ(append(c, &zones[2], data, 4096, path, NULL), 4096);
+	CHECK_EQ(append(c, &zones[3], data, 4096, path, NULL), -EOVERFLOW);
+	CHECK_EQ(look(&zones[3]).wp, zones[3].start);
+	CHECK_EQ(urx_zone_manage(zones[0].target, URX_OP_ZONE_RESET, zones[0].start), 0);
+	CHECK_EQ(append(c, &zones[3], data, 4096, path, NULL), 4096);
+}
+
+static void too_many_natively(void)
+{
+	static const uint32_t paths[] = { URX_PATH_URING_CMD, URX_PATH_IOCTL, URX_PATH_EMULATED };
+
+	for (size_t n = 0; n < COUNT(paths); n++) {
+		struct place place = place_of("znsfew", node("znsfew"), 0);
+		struct urx_rw rw = append_of(&place.zones[0], data, 4096, paths[n]);
+		struct carrier c;
+
+		carrier_open(&c, 8);
+		if (carries(&c, &place.zones[0], &rw, paths[n])) {
+			too_many(&c, place.zones, paths[n]);
+			printf("too many: %s\n", urx_path_str(paths[n]));
+		}
+		for (int k = 0; k < ZONES; k++)
+			reset(&place.zones[k]);
+		carrier_close(&c);
+		place_close(&place);
+	}
+}
+
 /* Conditions that null_blk can be told to be in. */
 static void conditions(void)
 {
@@ -131,20 +171,7 @@ static void conditions(void)
 	zones = place.zones;
 	refuses(device, 0, 0, -EOPNOTSUPP); /* a conventional zone */
 	carrier_open(&c, 8);
-	CHECK_EQ(urx_zone_manage(zones[0].target, URX_OP_ZONE_OPEN, zones[0].start), 0);
-	CHECK_EQ(urx_zone_manage(zones[0].target, URX_OP_ZONE_OPEN, zones[1].start), 0);
-	CHECK_EQ(append(&c, &zones[2], data, 4096, 0, NULL), -ETOOMANYREFS);
-	CHECK_EQ(urx_zone_manage(zones[0].target, URX_OP_ZONE_OPEN, zones[2].start), -ETOOMANYREFS);
-	CHECK_EQ(look(&zones[2]).wp, zones[2].start);
-	for (int n = 0; n < 2; n++) {
-		CHECK_EQ(append(&c, &zones[n], data, 4096, 0, NULL), 4096);
-		CHECK_EQ(urx_zone_manage(zones[n].target, URX_OP_ZONE_CLOSE, zones[n].start), 0);
-	}
-	CHECK_EQ(append(&c, &zones[2], data, 4096, 0, NULL), 4096);
-	CHECK_EQ(append(&c, &zones[3], data, 4096, 0, NULL), -EOVERFLOW);
-	CHECK_EQ(look(&zones[3]).wp, zones[3].start);
-	CHECK_EQ(urx_zone_manage(zones[0].target, URX_OP_ZONE_RESET, zones[0].start), 0);
-	CHECK_EQ(append(&c, &zones[3], data, 4096, 0, NULL), 4096);
+	too_many(&c, zones, 0);
 	if (!access("/sys/kernel/config/nullb/urxz/zone_readonly", F_OK)) {
 		null_put("zone_readonly", zones[1].start / 512);
 		null_put("zone_offline", zones[2].start / 512);
@@ -185,6 +212,7 @@ int main(void)
 	fill(data, 4 << 20, 7);
 	refuses(node("plain"), 0, -EOPNOTSUPP, 0);
 	file();
+	too_many_natively();
 	conditions();
 	zonefs();
 	each_place(wrong);
