@@ -120,16 +120,11 @@ impl Queue {
         if self.own.is_some() {
             return Err(Error::Invalid(c"queue: its own ring is for urx_run() alone"));
         }
-        let offer = target.offer();
-        let extent = offer.check(request)?;
-        let path = offer.choose(&self.ring, allow & self.allow, request, &extent)?;
-        let lba = offer.lba(request.offset);
-        let carrier = match path {
-            Paths::ATTR => Carrier::Attr { fd: target.as_raw_fd() },
-            Paths::URING_CMD => self.uring_cmd(target, request, &extent, lba)?,
-            _ => {
-                let work =
-                    Work { path, target: Arc::clone(target), request: *request, extent, lba };
+        let route = self.route(target, request, allow)?;
+        let carrier = match self.native(target, request, &route)? {
+            Some(carrier) => carrier,
+            None => {
+                let (path, work) = (route.path, Work::new(target, request, &route));
                 let waiting = match path {
                     Paths::EMULATED => self.workers.arm_long(Box::new(|promise| work.go(promise))),
                     _ => self.workers.arm(Box::new(move || work.done())),
@@ -137,21 +132,32 @@ impl Queue {
                 Carrier::Worker { path, waiting }
             }
         };
-        Ok(place.write(Io::new(target, carrier, request, extent, lba)))
+        Ok(place.write(Io::new(target, carrier, request, &route)))
     }
 
-    fn uring_cmd(
+    fn route(&self, target: &Target, request: &Request, allow: Paths) -> Result<Route> {
+        let offer = target.offer();
+        let extent = offer.check(request)?;
+        let path = offer.choose(&self.ring, allow & self.allow, request, &extent)?;
+        Ok(Route { path, extent, lba: offer.lba(request.offset) })
+    }
+
+    /// None on the paths of workers.
+    fn native(
         &self,
         target: &Arc<Target>,
         request: &Request,
-        extent: &Extent,
-        lba: u64,
-    ) -> Result<Carrier> {
-        Ok(Carrier::UringCmd {
-            fd: target.offer().access.char_fd.unwrap_or(-1),
-            mixed: self.ring.is_mixed(),
-            command: command(target, request, extent, lba)?,
-            moves: request.op.in_zone().then(|| Arc::clone(target)),
+        route: &Route,
+    ) -> Result<Option<Carrier>> {
+        Ok(match route.path {
+            Paths::ATTR => Some(Carrier::Attr { fd: target.as_raw_fd() }),
+            Paths::URING_CMD => Some(Carrier::UringCmd {
+                fd: target.offer().access.char_fd.unwrap_or(-1),
+                mixed: self.ring.is_mixed(),
+                command: command(target, request, &route.extent, route.lba)?,
+                moves: request.op.in_zone().then(|| Arc::clone(target)),
+            }),
+            _ => None,
         })
     }
 
@@ -164,21 +170,12 @@ impl Queue {
     ) -> Result<Finished> {
         let own = self.own.as_ref();
         let own = own.ok_or(Error::Invalid(c"queue: urx_run() wants one with its own ring"))?;
-        let offer = target.offer();
-        let extent = offer.check(request)?;
-        let path = offer.choose(&self.ring, allow & self.allow, request, &extent)?;
-        let lba = offer.lba(request.offset);
-        let carrier = match path {
-            Paths::ATTR => Carrier::Attr { fd: target.as_raw_fd() },
-            Paths::URING_CMD => self.uring_cmd(target, request, &extent, lba)?,
-            _ => {
-                let mut work =
-                    Work { path, target: Arc::clone(target), request: *request, extent, lba };
-                let mut io = Io::new(target, Carrier::None, request, extent, lba);
-                return Ok(io.conclude(path, work.run()));
-            }
+        let route = self.route(target, request, allow)?;
+        let Some(carrier) = self.native(target, request, &route)? else {
+            let mut io = Io::new(target, Carrier::None, request, &route);
+            return Ok(io.conclude(route.path, Work::new(target, request, &route).run()));
         };
-        let mut io = Io::new(target, carrier, request, extent, lba);
+        let mut io = Io::new(target, carrier, request, &route);
         let attr = io.attr();
         let sqe = match io.fill(std::ptr::from_ref(&attr).addr() as u64, 0) {
             Filled::Small(sqe) => widened(&sqe),
@@ -258,22 +255,33 @@ pub(crate) fn command(
     Ok(sqe::with_buffers(nvme(request, &span, format, reference), request, meta as u32))
 }
 
-/// What a worker does.
-struct Work {
+/// How a request goes, and what it covers.
+#[derive(Debug, Clone, Copy)]
+struct Route {
     path: Paths,
-    target: Arc<Target>,
-    request: Request,
     extent: Extent,
+    /// Its first block, counted on the whole device.
     lba: u64,
 }
 
+/// What a worker does.
+struct Work {
+    route: Route,
+    target: Arc<Target>,
+    request: Request,
+}
+
 impl Work {
+    fn new(target: &Arc<Target>, request: &Request, route: &Route) -> Self {
+        Work { route: *route, target: Arc::clone(target), request: *request }
+    }
+
     fn run(&mut self) -> Outcome {
-        match self.path {
+        let Route { path, extent, lba } = self.route;
+        match path {
             Paths::IOCTL => match self.target.device(self.request.op.writes()) {
                 Ok(device) => {
-                    let (extent, lba) = (&self.extent, self.lba);
-                    let outcome = passthru::run(&device, &mut self.request, extent, lba);
+                    let outcome = passthru::run(&device, &mut self.request, &extent, lba);
                     if self.request.op.in_zone() {
                         self.target.forget_zone(self.request.offset);
                     }
@@ -343,7 +351,8 @@ fn stored(store: &Store, file: &File, request: &mut Request) -> Outcome {
 }
 
 impl Io {
-    fn new(target: &Target, carrier: Carrier, request: &Request, extent: Extent, lba: u64) -> Self {
+    fn new(target: &Target, carrier: Carrier, request: &Request, route: &Route) -> Self {
+        let Route { extent, lba, .. } = *route;
         let facts = target.facts();
         let format = *match carrier {
             Carrier::Attr { .. } => &facts.layout.attribute,

@@ -141,12 +141,7 @@ pub unsafe extern "C" fn urx_io_result(
     cqe: *const io_uring_cqe,
     result: *mut urx_result,
 ) -> c_int {
-    let mut res = 0;
-    let failed = guard(|| {
-        if !result.is_null() {
-            // SAFETY: src/capi/mod.rs. A result that cannot be written must not cost the request.
-            unsafe { read_sized(result) }?;
-        }
+    answer(result, || {
         // SAFETY: src/capi/mod.rs; a CQE has 16 bytes at least.
         let words = unsafe { read(cqe.cast::<[u32; 4]>()) }?;
         // SAFETY: src/capi/mod.rs.
@@ -158,15 +153,8 @@ pub unsafe extern "C" fn urx_io_result(
             false => 0,
         };
         let completed = Completed { res: words[2].cast_signed(), value };
-        let finished = keeping_errno(|| request.finish(&completed));
-        res = finished.outcome.res;
-        if result.is_null() {
-            return Ok(());
-        }
-        // SAFETY: src/capi/mod.rs.
-        unsafe { write_sized(result, &show(&finished)) }
-    });
-    if failed == 0 { res } else { failed }
+        Ok(keeping_errno(|| request.finish(&completed)))
+    })
 }
 
 /// A request from plan to result, at once, on a queue with a ring of its own (ring_fd -1). Returns as
@@ -178,25 +166,13 @@ pub unsafe extern "C" fn urx_run(
     rw: *const urx_rw,
     result: *mut urx_result,
 ) -> c_int {
-    let mut res = 0;
-    let failed = guard(|| {
+    answer(result, || {
         // SAFETY: src/capi/mod.rs.
         let (queue, target) = unsafe { (&object(queue)?.0, &object(target)?.0) };
         // SAFETY: src/capi/mod.rs.
         let call = unsafe { read_rw(rw) }?;
-        if !result.is_null() {
-            // SAFETY: src/capi/mod.rs.
-            unsafe { read_sized(result) }?;
-        }
-        let finished = keeping_errno(|| queue.run(target, &call.request, call.allow))?;
-        res = finished.outcome.res;
-        if result.is_null() {
-            return Ok(());
-        }
-        // SAFETY: src/capi/mod.rs.
-        unsafe { write_sized(result, &show(&finished)) }
-    });
-    if failed == 0 { res } else { failed }
+        keeping_errno(|| queue.run(target, &call.request, call.allow))
+    })
 }
 
 /// After -EILSEQ of a read: reads again without checks, into memory of its own, and verifies in software; blocks.
@@ -225,6 +201,24 @@ pub unsafe extern "C" fn urx_diagnose(
         // SAFETY: src/capi/mod.rs.
         unsafe { write_sized(result, &show(&finished)) }
     })
+}
+
+/// Finishes a request, and tells how: what it returns, and in `result`, which is NULL or the caller's.
+fn answer(result: *mut urx_result, finish: impl FnOnce() -> Result<Finished>) -> c_int {
+    let mut res = 0;
+    let failed = guard(|| {
+        if result.is_null() {
+            res = finish()?.outcome.res;
+            return Ok(());
+        }
+        // SAFETY: src/capi/mod.rs. A result that cannot be written must not cost the request.
+        unsafe { read_sized(result) }?;
+        let finished = finish()?;
+        res = finished.outcome.res;
+        // SAFETY: src/capi/mod.rs.
+        unsafe { write_sized(result, &show(&finished)) }
+    });
+    if failed == 0 { res } else { failed }
 }
 
 fn show(finished: &Finished) -> urx_result {
