@@ -5,6 +5,8 @@
  */
 #include "urx_test.h"
 
+#include <sys/mman.h>
+
 enum { AT = 500, BLOCKS = 3, ROUNDS = 40, FEAT_RECVSEND_BUNDLE = 1 << 14 /* 6.10 */ };
 enum { A = URX_PATH_ATTR, U = URX_PATH_URING_CMD, I = URX_PATH_IOCTL, S = URX_PATH_SOFTWARE };
 
@@ -92,6 +94,25 @@ static void small(struct ladder *l)
 	CHECK_EQ((int)cqe[1], 0);
 }
 
+/* A command that the kernel refuses before its driver sees it has a CQE of 16 bytes, also on a ring of both sizes. */
+static void refused_early(struct ladder *l, struct urx_target *target, const struct urx_rw *read)
+{
+	uint8_t *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct io_uring_cqe *cqe = (struct io_uring_cqe *)(page + 4096 - 16);
+	struct urx_result result = { .size = sizeof(result) };
+	struct urx_rw rw = *read;
+	struct urx_io io;
+
+	CHECK(page != MAP_FAILED);
+	CHECK_EQ(mprotect(page + 4096, 4096, PROT_NONE), 0);
+	rw.allow = U;
+	CHECK_EQ(urx_plan(l->queue, target, &rw, &io), 0);
+	cqe->res = -EINVAL;
+	CHECK_EQ(urx_io_result(&io, cqe, &result), -EINVAL);
+	CHECK_EQ(result.path, U);
+	munmap(page, 8192);
+}
+
 static void ring(const struct kind *kind, struct urx_target *target, uint32_t target_paths)
 {
 	struct urx_rw rw = { .size = sizeof(rw), .op = URX_OP_READ, .data = data, .meta = meta,
@@ -117,6 +138,8 @@ static void ring(const struct kind *kind, struct urx_target *target, uint32_t ta
 		struct urx_result result;
 
 		both(&l, target, 0, best, 1);
+		if (paths & U)
+			refused_early(&l, target, &rw);
 		/* Kernels before 6.5 crash now and then when they poll for what has no data. */
 		if (kind->flags & RING_IOPOLL && !(l.ring.features & FEAT_RECVSEND_BUNDLE)) {
 			CHECK_EQ(ladder_run(&l, target, &flush, &result), -EOPNOTSUPP);
