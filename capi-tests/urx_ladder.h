@@ -468,6 +468,7 @@ static inline bool trap_open(struct trap *trap, size_t len)
 	trap->fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
 	if (trap->fd < 0) {
 		CHECK(!getenv("URX_VM"));
+		printf("%s: without a page that makes wait, as userfaultfd(2) is not allowed here\n", doing_what);
 		return false;
 	}
 	CHECK_EQ(ioctl(trap->fd, UFFDIO_API, &api), 0);
