@@ -1,5 +1,5 @@
 # make            build the library and the tool urx
-# make install    PREFIX, DESTDIR, BINDIR, LIBDIR, INCLUDEDIR, MANDIR as usual
+# make install    PREFIX, DESTDIR, BINDIR, LIBDIR, INCLUDEDIR, MANDIR, COMPLETIONDIR as usual
 # make wheel      a Python wheel with the library inside, in target/wheel
 # make demo       the main job, from a bare checkout: installs what is missing, builds, shows
 # make check      every test there is, the kernels in the VM included
@@ -16,6 +16,7 @@ BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 CARGO ?= cargo
 KERNEL ?= 5.10 6.1 6.12 6.18 latest
 TEST ?=
@@ -27,8 +28,8 @@ INSTALL = install -D -m 644
 
 all:
 	$(CARGO) build --release --locked
-	$(CC) -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra $(CFLAGS) -Iinclude tools/urx.c -o $(BUILT)/urx \
-		$(BUILT)/liburing_ext.so $(LDFLAGS)
+	$(CC) -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra $(CFLAGS) -Iinclude tools/*.c -o $(BUILT)/urx \
+		$(BUILT)/liburing_ext.so -luring $(LDFLAGS)
 
 install: all
 	install -D -m 755 $(BUILT)/urx $(DESTDIR)$(BINDIR)/urx
@@ -44,6 +45,7 @@ install: all
 	install -m 644 man/*.1 $(DESTDIR)$(MANDIR)/man1
 	install -m 644 man/*.3 $(DESTDIR)$(MANDIR)/man3
 	install -m 644 man/*.7 $(DESTDIR)$(MANDIR)/man7
+	$(INSTALL) tools/completion.bash $(DESTDIR)$(COMPLETIONDIR)/urx
 
 wheel: all
 	mkdir -p $(BUILT)/../wheel
