@@ -359,22 +359,16 @@ int options_tags(const struct options *o, const struct urx_pi_format *format, ui
 	tags->checks = (o->has_checks ? o->tags.checks : known) & format->checks;
 	if ((o->given & ~URX_CHECK_REF) & ~format->checks)
 		return trouble("%s: has no %s", o->name, urx_check_str(o->given & ~URX_CHECK_REF & ~format->checks));
-	*tags = tags_at(tags, format, 0);
 	return OK;
 }
 
 struct urx_tags tags_at(const struct urx_tags *tags, const struct urx_pi_format *format, uint64_t block)
 {
 	struct urx_tags there = *tags;
-	unsigned bits = format->ref_bits;
 
 	if (format->pi_type != 3) {
 		there.ref += block;
 		there.ref_hi += there.ref < block;
 	}
-	/* As wide as the field is, from where it starts again at 0. */
-	if (bits < 64)
-		there.ref &= ((uint64_t)1 << bits) - 1;
-	there.ref_hi &= bits > 64 ? (1u << (bits - 64)) - 1 : 0;
-	return there;
+	return there; /* the library takes as many bits as the field has */
 }
