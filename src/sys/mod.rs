@@ -1,6 +1,7 @@
 //! The door to the kernel: every system call that the standard library does not wrap.
 #![allow(unsafe_code, reason = "system calls")]
 
+pub(crate) mod entry;
 pub(crate) mod file;
 
 use std::fs::File;
