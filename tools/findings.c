@@ -175,7 +175,7 @@ uint64_t findings_verify(struct findings *f, uint64_t block, size_t count, const
 		return 0;
 	rc = urx_pi_verify(f->pi, &tags, data, meta, count, &report);
 	if (rc && rc != -EILSEQ)
-		findings_unreadable(f, block, strerror(-rc));
+		findings_unreadable(f, block, -rc);
 	f->blocks += report.blocks;
 	f->escaped += report.escaped;
 	for (uint32_t n = 0; n < report.stored; n++)
@@ -204,8 +204,11 @@ void findings_refused(struct findings *f, uint64_t block, uint64_t count, const 
 	f->failed++;
 }
 
-void findings_unreadable(struct findings *f, uint64_t block, const char *what)
+void findings_unreadable(struct findings *f, uint64_t block, int error)
 {
+	char what[100];
+
+	snprintf(what, sizeof(what), "cannot be read: %s", strerror(error));
 	print_sentence(f, block, 1, what);
 	found(f, block);
 	f->unreadable++;

@@ -34,7 +34,7 @@ void findings_check(struct findings *f, const struct urx_pi_error *error, uint64
 
 /* Blocks that a path refused although software finds nothing, or that cannot be read at all. */
 void findings_refused(struct findings *f, uint64_t block, uint64_t count, const char *what);
-void findings_unreadable(struct findings *f, uint64_t block, const char *what);
+void findings_unreadable(struct findings *f, uint64_t block, int error); /* a positive errno */
 
 /* Whether no more are wanted. */
 bool findings_enough(const struct findings *f);

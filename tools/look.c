@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* See look.h. */
 #include <errno.h>
-#include <string.h>
 
 #include "look.h"
 
@@ -26,9 +25,9 @@ static uint64_t look_at_one(struct place *p, struct findings *f, uint64_t block,
 	if (rc >= 0)
 		findings_verify(f, block, 1, data, meta);
 	else if (rc != -EILSEQ)
-		findings_unreadable(f, block, strerror(-rc));
+		findings_unreadable(f, block, -rc);
 	else if (again(p, false, block, 1, data, meta, &result) < 0 && !(result.pi.flags & URX_ERROR_BLOCK))
-		findings_unreadable(f, block, "cannot be read without checks, either");
+		findings_unreadable(f, block, -result.res);
 	else if (result.pi.flags & URX_ERROR_BLOCK) { /* a side file: the metadata itself is torn */
 		findings_check(f, &result.pi, block);
 		f->blocks++;
