@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
+# shellcheck shell=bash
 # Completion of urx for bash. Commands and options are those that `urx --help` tells.
 
 _urx() {

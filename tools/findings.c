@@ -85,9 +85,10 @@ static void print_block(const struct findings *f, uint64_t block, uint64_t count
 			fprintf(f->to, ", \"count\": %" PRIu64, count);
 		return;
 	}
-	fprintf(f->to, "block %" PRIu64, block);
 	if (count > 1)
-		fprintf(f->to, " to %" PRIu64, block + count - 1);
+		fprintf(f->to, "blocks %" PRIu64 " to %" PRIu64, block, block + count - 1);
+	else
+		fprintf(f->to, "block %" PRIu64, block);
 	if (f->lba)
 		fprintf(f->to, " (LBA %" PRIu64 ")", f->lba + block);
 	fputs(": ", f->to);

@@ -263,7 +263,7 @@ static bool take(struct parser *p, int key, const char *text)
 		o->quiet = true;
 		break;
 	case 'd':
-		sound = number(text, false, 4096, &value) && value;
+		sound = number(text, false, 1024, &value) && value;
 		o->depth = (unsigned)value;
 		break;
 	}
