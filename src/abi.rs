@@ -2,6 +2,8 @@
 
 use std::mem::{offset_of, size_of};
 
+pub mod ublk;
+
 /// `IORING_FEAT_RW_ATTR`: reads and writes look at their attribute (io_uring, 6.14).
 pub const FEAT_RW_ATTR: u32 = 1 << 16;
 /// `IORING_RW_ATTR_FLAG_PI`, the only attribute type there is.
@@ -171,6 +173,8 @@ const _: () = assert!(size_of::<LbmdCap>() == 16 && offset_of!(LbmdCap, guard_ta
 
 /// `_IOWR(0x15, 2, struct logical_block_metadata_cap)` (6.17).
 pub const FS_IOC_GETLBMD_CAP: libc::c_ulong = 0xc010_1502;
+/// `LBMD_PI_CAP_INTEGRITY`.
+pub const LBMD_PI_CAP_INTEGRITY: u32 = 1;
 /// `LBMD_PI_CAP_REFTAG`.
 pub const LBMD_PI_CAP_REFTAG: u32 = 2;
 /// `LBMD_PI_CSUM_IP`.
