@@ -24,6 +24,22 @@ pub const SETUP_SQE_MIXED: u32 = 1 << 19;
 pub const OP_URING_CMD128: u8 = 64;
 /// `IORING_URING_CMD_FIXED`.
 pub const URING_CMD_FIXED: u32 = 1;
+/// `IORING_OP_LAST` of Linux 7.3: opcodes below it are operations.
+pub const OP_LAST: u8 = 65;
+/// `IORING_RECVSEND_POLL_FIRST`.
+pub const RECVSEND_POLL_FIRST: u16 = 1;
+/// `IORING_RECVSEND_FIXED_BUF`: of SEND_ZC 6.0, of SEND and RECV later.
+pub const RECVSEND_FIXED_BUF: u16 = 4;
+/// `IORING_SEND_ZC_REPORT_USAGE`.
+pub const SEND_ZC_REPORT_USAGE: u16 = 8;
+/// `IORING_CQE_F_MORE`: another CQE of the same SQE will come.
+pub const CQE_F_MORE: u32 = 2;
+/// `IORING_CQE_F_NOTIF`: the second of SEND_ZC, whose buffer is free now.
+pub const CQE_F_NOTIF: u32 = 8;
+/// `IORING_SETUP_SQPOLL`.
+pub const SETUP_SQPOLL: u32 = 2;
+/// `IORING_SETUP_ATTACH_WQ`: with another ring's workers and SQPOLL thread.
+pub const SETUP_ATTACH_WQ: u32 = 32;
 /// An opcode of no kernel, which each refuses (`-EINVAL`).
 pub const OP_NONE: u8 = 0xff;
 

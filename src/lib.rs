@@ -53,6 +53,7 @@ mod capi;
 pub mod command;
 pub mod completion;
 pub mod error;
+mod fused;
 pub mod geometry;
 mod memory;
 pub mod passthru;

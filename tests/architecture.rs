@@ -10,7 +10,7 @@ const FLOORS: &[&[&str]] = &[
     &["capi"],
     &["queue"],
     &["target"],
-    &["store", "zone"],
+    &["fused", "store", "zone"],
     &["path"],
     &["passthru"],
     &["probe"],

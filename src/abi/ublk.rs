@@ -62,6 +62,8 @@ pub const F_UPDATE_SIZE: u64 = 1 << 10;
 pub const F_AUTO_BUF_REG: u64 = 1 << 11;
 /// `UBLK_F_QUIESCE` (6.16).
 pub const F_QUIESCE: u64 = 1 << 12;
+/// `UBLK_F_BATCH_IO` (7.0).
+pub const F_BATCH_IO: u64 = 1 << 15;
 /// `UBLK_F_INTEGRITY` (7.0).
 pub const F_INTEGRITY: u64 = 1 << 16;
 /// `UBLK_F_NO_AUTO_PART_SCAN` (7.0).
@@ -99,6 +101,8 @@ pub const OP_FLUSH: u8 = 2;
 pub const OP_DISCARD: u8 = 3;
 /// `UBLK_IO_OP_WRITE_ZEROES`.
 pub const OP_WRITE_ZEROES: u8 = 5;
+/// `UBLK_IO_OP_ZONE_APPEND`.
+pub const OP_ZONE_APPEND: u8 = 13;
 
 /// `UBLK_IO_F_FUA`.
 pub const IO_F_FUA: u32 = 1 << 13;
