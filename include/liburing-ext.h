@@ -858,6 +858,178 @@ int urx_zone_report(struct urx_target *target, uint64_t offset, struct urx_zone 
  */
 int urx_zone_manage(struct urx_target *target, uint32_t op, uint64_t zone) URX_NOEXCEPT;
 
+/* ------------------------------------------------------------------ ublk: block devices that this process serves */
+
+/** urx_ublk_device.flags, the kernel's UBLK_F_: buffers of requests can be registered (6.15). */
+#define URX_UBLK_F_ZERO_COPY 1u
+/** A server that dies can be followed by another; meanwhile requests wait. */
+#define URX_UBLK_F_RECOVERY 8u
+/** With RECOVERY: requests that the dead server had are given to the next one. */
+#define URX_UBLK_F_RECOVERY_REISSUE 16u
+/** Data is read and written at urx_ublk_copy_offset() of the character device (6.5). */
+#define URX_UBLK_F_USER_COPY 128u
+#define URX_UBLK_F_ZONED 256u /* The device has zones (6.6). */
+#define URX_UBLK_F_RECOVERY_FAIL_IO 512u /* With RECOVERY: requests fail meanwhile (6.13). */
+#define URX_UBLK_F_UPDATE_SIZE 1024u /* urx_ublk_resize() (6.16). */
+#define URX_UBLK_F_AUTO_BUF_REG 2048u /* Buffers are registered with the fetch (6.16). */
+#define URX_UBLK_F_QUIESCE 4096u /* urx_ublk_quiesce(), with RECOVERY (6.16). */
+#define URX_UBLK_F_INTEGRITY 65536u /* Requests have metadata, with USER_COPY (7.0). */
+#define URX_UBLK_F_NO_PARTITIONS 262144u /* The kernel looks for no partitions (7.0). */
+#define URX_UBLK_ANY 4294967295u /* urx_ublk_device.dev_id: the driver chooses. */
+#define URX_UBLK_DEAD 0u /* urx_ublk_device.state: not started, or stopped. */
+#define URX_UBLK_LIVE 1u /* The block device is there, and its server. */
+#define URX_UBLK_QUIESCED 2u /* The server has gone, requests wait for the next. */
+#define URX_UBLK_FAIL_IO 3u /* The server has gone, requests fail until there is another. */
+#define URX_UBLK_ATTR_READ_ONLY 1u /* urx_ublk_params.attrs: cannot be written. */
+#define URX_UBLK_ATTR_ROTATIONAL 2u /* Like a disk that turns. */
+#define URX_UBLK_ATTR_CACHE 4u /* Has a cache: URX_UBLK_OP_FLUSH comes. */
+/** With CACHE: writes with URX_UBLK_IO_FUA may come, else a flush comes after them. */
+#define URX_UBLK_ATTR_FUA 8u
+#define URX_UBLK_OP_READ 0u /* urx_ublk_desc.op_flags & 255. */
+#define URX_UBLK_OP_WRITE 1u /* To the device. */
+#define URX_UBLK_OP_FLUSH 2u /* What was written before is to be durable. */
+#define URX_UBLK_OP_DISCARD 3u /* Not needed any more. */
+#define URX_UBLK_OP_WRITE_ZEROES 5u /* Zeros; with URX_UBLK_IO_NOUNMAP allocated ones. */
+#define URX_UBLK_IO_FUA 8192u /* urx_ublk_desc.op_flags: durable before it is answered. */
+#define URX_UBLK_IO_NOUNMAP 32768u /* Not by discarding. */
+#define URX_UBLK_IO_NEED_REG_BUF 131072u /* The buffer could not be registered with the fetch. */
+#define URX_UBLK_IO_INTEGRITY 262144u /* Has metadata. */
+
+/** A ublk device. */
+struct urx_ublk_device {
+	uint32_t size; /* sizeof(struct urx_ublk_device) */
+	uint32_t dev_id; /* N of /dev/ublkcN and /dev/ublkbN; URX_UBLK_ANY: the driver chooses */
+	uint64_t flags; /* URX_UBLK_F_, and others of the kernel's UBLK_F_ */
+	uint16_t nr_queues; /* queues; 0: 1. (out) no more than there are CPUs */
+	uint16_t depth; /* requests of each; 0: 64 */
+	uint32_t max_request; /* bytes of the largest request, up to 32 MiB; 0: 512 KiB */
+	uint32_t state; /* (out) URX_UBLK_DEAD, _LIVE, _QUIESCED, _FAIL_IO */
+	int32_t server_pid; /* (out) process that serves it; -1: none */
+	uint64_t server_word; /* a word that the driver keeps for the server */
+	uint32_t owner_uid; /* (out) user who added it */
+	uint32_t owner_gid; /* (out) his group */
+	uint64_t reserved[4]; /* zero */
+};
+
+/** What a ublk device is like. Sizes are powers of two unless it says otherwise. */
+struct urx_ublk_params {
+	uint32_t size; /* sizeof(struct urx_ublk_params) */
+	uint32_t attrs; /* URX_UBLK_ATTR_ */
+	uint64_t bytes; /* size of the device: any number of blocks */
+	uint32_t block; /* logical block: 512 to the size of a page */
+	uint32_t physical_block; /* physical block; 0: as block */
+	uint32_t io_min; /* smallest good request; 0: not known */
+	uint32_t io_opt; /* best request; 0: not known */
+	/** largest request: a page or more, any multiple of 512; 0: urx_ublk_device.max_request */
+	uint32_t max_request;
+	uint32_t chunk; /* requests do not cross its multiples; size of a zone; 0: none */
+	uint32_t dma_align; /* alignment of buffers, less than a page; 0: 4 */
+	uint32_t discard_granularity; /* unit of discards; 0: block */
+	uint64_t max_discard; /* largest discard, any multiple of 512; 0: there are none */
+	/** largest URX_UBLK_OP_WRITE_ZEROES, any multiple of 512; 0: there are none */
+	uint64_t max_write_zeroes;
+	uint32_t max_open_zones; /* zones that may be open; 0: any */
+	uint32_t max_active_zones; /* zones that may be begun and not full; 0: any */
+	uint32_t max_append; /* largest zone append, any multiple of 512, with URX_UBLK_F_ZONED */
+	uint32_t char_major; /* (out) major number of /dev/ublkcN */
+	uint32_t char_minor; /* (out) minor number */
+	uint32_t disk_major; /* (out) major number of /dev/ublkbN; 0: not started */
+	uint32_t disk_minor; /* (out) minor number */
+	uint32_t reserved0; /* zero */
+	/** metadata, with URX_UBLK_F_INTEGRITY: size 0 or meta_size 0: none */
+	struct urx_pi_format format;
+	uint64_t reserved[4]; /* zero */
+};
+
+/** What a request wants: the kernel's struct ublksrv_io_desc. */
+struct urx_ublk_desc {
+	uint32_t op_flags; /* URX_UBLK_OP_ in the low 8 bits, URX_UBLK_IO_ */
+	uint32_t nr_sectors; /* length, in units of 512 bytes */
+	uint64_t start_sector; /* where, in units of 512 bytes */
+	uint64_t addr; /* the server's buffer, where it gave one */
+};
+
+/**
+ * What the ublk driver has: the kernel's UBLK_F_ bits. why may be NULL, else *why is static text.
+ * -EOPNOTSUPP: there is no ublk driver; -EACCES: this process may not use it.
+ */
+int urx_ublk_features(uint64_t *features, const char **why) URX_NOEXCEPT;
+
+/**
+ * Adds a device; *device tells how it has become, /dev/ublkcN is there. -EEXIST: dev_id is taken;
+ * -EOPNOTSUPP: no driver, or one that lacks some of the flags; -EPERM: not root.
+ */
+int urx_ublk_add(struct urx_ublk_device *device, const char **why) URX_NOEXCEPT;
+
+/** What the driver knows of a device. -ENODEV: there is no such device. */
+int urx_ublk_info(uint32_t dev_id, struct urx_ublk_device *device) URX_NOEXCEPT;
+
+/** Says what a device is like, before it is started (-EACCES: it is). */
+int urx_ublk_set_params(uint32_t dev_id, const struct urx_ublk_params *params,
+		const char **why) URX_NOEXCEPT;
+
+/** The same, as the driver has them. */
+int urx_ublk_get_params(uint32_t dev_id, struct urx_ublk_params *params) URX_NOEXCEPT;
+
+/**
+ * Makes /dev/ublkbN, once all requests of all queues are fetched. Call it from a thread that does
+ * not serve: the kernel may read partitions meanwhile. -ETIMEDOUT: 10 seconds were not enough; it
+ * was not started.
+ */
+int urx_ublk_start(uint32_t dev_id) URX_NOEXCEPT;
+
+/** Takes /dev/ublkbN away, whoever has it open. Fetches end with -ENODEV. */
+int urx_ublk_stop(uint32_t dev_id) URX_NOEXCEPT;
+
+/**
+ * Stops and deletes a device. -ETIMEDOUT: its character device is still open or mapped after 10
+ * seconds; it is gone when that is closed.
+ */
+int urx_ublk_delete(uint32_t dev_id) URX_NOEXCEPT;
+
+/**
+ * This process is to serve a device whose server has gone (URX_UBLK_F_RECOVERY). Then open the
+ * character device, and fetch. -EBUSY: the other one is still there.
+ */
+int urx_ublk_begin_recovery(uint32_t dev_id) URX_NOEXCEPT;
+
+/** What urx_ublk_start() is to a new device. */
+int urx_ublk_end_recovery(uint32_t dev_id) URX_NOEXCEPT;
+
+/**
+ * Lets the server go while the block device stays, with URX_UBLK_F_QUIESCE: fetches end with
+ * -ENODEV. -EBUSY: requests were in flight for timeout_ms milliseconds.
+ */
+int urx_ublk_quiesce(uint32_t dev_id, uint32_t timeout_ms) URX_NOEXCEPT;
+
+/** Changes the size of a started device, with URX_UBLK_F_UPDATE_SIZE. */
+int urx_ublk_resize(uint32_t dev_id, uint64_t bytes) URX_NOEXCEPT;
+
+/**
+ * Any control command: cmd_op is a UBLK_U_CMD_ of linux/ublk_cmd.h, value its word, buf of len
+ * bytes what it reads or fills. timeout_ms 0: 10 seconds. Returns what the driver answers: 0, an
+ * index, or -errno; -ETIMEDOUT.
+ */
+int urx_ublk_control(uint32_t cmd_op, uint32_t dev_id, uint64_t value, void *buf, uint32_t len,
+		uint32_t timeout_ms) URX_NOEXCEPT;
+
+/**
+ * Maps the descriptors of queue q_id of a device with so many requests a queue, for reading; fd:
+ * its character device.
+ */
+int urx_ublk_map(int fd, uint16_t q_id, uint16_t depth,
+		const struct urx_ublk_desc **descs) URX_NOEXCEPT;
+
+/** Ends such a mapping. NULL does nothing. */
+void urx_ublk_unmap(const struct urx_ublk_desc *descs, uint16_t depth) URX_NOEXCEPT;
+
+/**
+ * Where byte offset of a request is in the character device, for pread() of a write's data and
+ * pwrite() of a read's; integrity not 0: of its metadata (URX_UBLK_F_INTEGRITY).
+ */
+uint64_t urx_ublk_copy_offset(uint16_t q_id, uint16_t tag, uint32_t offset,
+		uint32_t integrity) URX_NOEXCEPT;
+
 /* ------------------------------------------------------------------ for programs written to a patch series */
 
 /**

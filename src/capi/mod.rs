@@ -44,4 +44,6 @@ pub mod io;
 
 pub mod zone;
 
+pub mod ublk;
+
 pub mod rfc;
