@@ -65,5 +65,6 @@ pub mod sqe;
 pub mod store;
 mod sys;
 pub mod target;
+pub mod ublk;
 mod worker;
 mod zone;

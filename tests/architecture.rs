@@ -14,7 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["path"],
     &["passthru"],
     &["probe"],
-    &["completion", "sqe", "worker"],
+    &["completion", "sqe", "ublk", "worker"],
     &["command"],
     &["sys"],
     &["pi", "memory"],

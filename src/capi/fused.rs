@@ -1,12 +1,15 @@
 //! fused commands (ublk)
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::mem::{MaybeUninit, offset_of, size_of};
 
-use super::boundary::{Plain, Sized, guard, hand_out, object, read, read_sized, reserved, write};
+use super::boundary::{
+    Plain, Sized, guard, guard_why, hand_out, object, read, read_sized, reserved, write,
+};
 use super::prep::io_uring_sqe;
 use super::queue::urx_queue;
 use super::rw::io_uring_cqe;
+use super::ublk::urx_ublk_desc;
 use crate::abi::Sqe;
 use crate::abi::ublk::IoDesc;
 use crate::error::{Error, Result};
@@ -24,11 +27,11 @@ pub const URX_FUSED_MAX: u32 = 16;
 const _: () = assert!(URX_FUSED_MAX as usize == MOST);
 
 /// A way of a command to the request's buffer, and one bit of a mask of them: the driver registered it with the request
-/// (UBLK_F_AUTO_BUF_REG).
+/// (URX_UBLK_F_AUTO_BUF_REG).
 pub const URX_FUSED_AUTO_REG: u32 = 1;
-/// Registered, used and unregistered in one chain (UBLK_F_SUPPORT_ZERO_COPY).
+/// Registered, used and unregistered in one chain (URX_UBLK_F_ZERO_COPY).
 pub const URX_FUSED_REGISTER: u32 = 2;
-/// Copied from and to memory of the library's (UBLK_F_USER_COPY).
+/// Copied from and to memory of the library's (URX_UBLK_F_USER_COPY).
 pub const URX_FUSED_USER_COPY: u32 = 4;
 /// Copied by the driver, from and to the buffer that came with the fetch: a device with none of these features.
 pub const URX_FUSED_BUFFER: u32 = 8;
@@ -53,14 +56,14 @@ pub struct urx_ublk_opts {
     pub q_id: u16,
     /// its requests
     pub depth: u16,
-    /// UBLK_F_ of the device, as the driver has accepted them
+    /// URX_UBLK_F_ of the device, as urx_ublk_add() or urx_ublk_info() told them
     pub features: u64,
-    /// its descriptors, struct ublksrv_io_desc[depth], as mapped from char_fd
-    pub descs: *const c_void,
+    /// its descriptors, from urx_ublk_map()
+    pub descs: *const urx_ublk_desc,
     /// entries of the ring's table of registered buffers, empty ones, that are the library's: the first
     pub buf_base: u32,
     /// and how many: one for each command that is to be under way with URX_FUSED_REGISTER, and depth more with
-    /// UBLK_F_AUTO_BUF_REG; 0 for a device without zero copy
+    /// URX_UBLK_F_AUTO_BUF_REG; 0 for a device without zero copy
     pub buf_count: u32,
     /// of requests that could be copied or registered, those of at most so many bytes are copied; 0: what was measured
     pub copy_most: u32,
@@ -128,12 +131,15 @@ fn seal(fused: *const urx_fused) -> u64 {
 }
 
 /// Serves a queue of a ublk device on the ring of `queue`, of which only flags matter. *ublk is NULL on failure.
-/// -EOPNOTSUPP: an IOPOLL ring, a device in UBLK_F_BATCH_IO mode, or none of the allowed ways is the device's.
+/// *why (may be NULL) is a
+/// sentence in each case. -EOPNOTSUPP: an IOPOLL ring, a device that is served in batches, or none of the allowed ways is
+/// the device's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_ublk_open(
     ublk: *mut *mut urx_ublk,
     queue: *const urx_queue,
     opts: *const urx_ublk_opts,
+    why: *mut *const c_char,
 ) -> c_int {
     let make = || {
         // SAFETY: src/capi/mod.rs, as for every pointer of an exported function.
@@ -158,7 +164,7 @@ pub unsafe extern "C" fn urx_ublk_open(
         Ok(urx_ublk { core: Ublk::open(&options)?, descs: opts.descs.cast() })
     };
     // SAFETY: src/capi/mod.rs.
-    guard(|| unsafe { hand_out(ublk, || keeping_errno(make)) })
+    unsafe { guard_why(why, || hand_out(ublk, || keeping_errno(make)), c"the queue can be served") }
 }
 
 /// Commands that are under way go on, and may be ended after it. NULL does nothing. The character device is closed
@@ -253,7 +259,8 @@ pub unsafe extern "C" fn urx_ublk_buf_put(ublk: *mut urx_ublk, buf_index: u16) -
 /// buffer. They are copied, iovecs too; none may depend on another. Submits nothing. Of their flags IOSQE_FIXED_FILE
 /// and _ASYNC are kept, others refused. -EFAULT: a range not all in the buffer, or not the request's direction;
 /// -EOPNOTSUPP: no way can carry them; -EAGAIN: no index is free; -EBUSY: fused holds a command already, or the driver
-/// could not register. URX_FUSED_USER_COPY copies here what was written to the device.
+/// could not register. URX_FUSED_USER_COPY copies here what was written to the device. *why (may be NULL) is a
+/// sentence in each case.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_fused_plan(
     ublk: *mut urx_ublk,
@@ -261,8 +268,9 @@ pub unsafe extern "C" fn urx_fused_plan(
     tag: u16,
     secondaries: *const io_uring_sqe,
     nr: u32,
+    why: *mut *const c_char,
 ) -> c_int {
-    guard(|| {
+    let plan = || {
         // SAFETY: src/capi/mod.rs.
         let ublk = unsafe { object(ublk) }?;
         // SAFETY: src/capi/mod.rs.
@@ -288,7 +296,9 @@ pub unsafe extern "C" fn urx_fused_plan(
             (&raw mut (*lib).seal).write(seal(fused));
         }
         Ok(())
-    })
+    };
+    // SAFETY: src/capi/mod.rs.
+    unsafe { guard_why(why, plan, c"planned: fused->path tells how") }
 }
 
 /// Fills `nr` SQEs, which has to be fused->nr_sqes, got one after the other with nothing between them, but for their

@@ -8,10 +8,6 @@ use crate::abi::ublk::{
     IO_UNREGISTER_IO_BUF, IoCmd,
 };
 
-pub(super) const fn copy_offset(q_id: u16, tag: u16, offset: u32, _integrity: bool) -> u64 {
-    0x8000_0000 + ((q_id as u64) << 41 | (tag as u64) << 25 | offset as u64)
-}
-
 /// Which request of which device.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {

@@ -23,10 +23,10 @@ use crate::abi::ublk::{F_AUTO_BUF_REG, F_BATCH_IO, F_NEED_GET_DATA, IoDesc, MAX_
 use crate::error::{Error, Result};
 use crate::memory::Buffer;
 use crate::sys::{self, file};
+use crate::ublk::copy_offset;
 
 pub(crate) use command::{Command, MOST};
 use indices::Indices;
-use io::copy_offset;
 use request::Request;
 pub(crate) use rfc::{Revision, rfc};
 pub(crate) use secondary::{Given, Iovec, Kind};

@@ -13,6 +13,7 @@ pub(crate) mod own_ring;
 #[cfg(test)]
 pub(crate) mod ring;
 pub(crate) mod socket;
+pub(crate) mod ublk;
 pub(crate) mod zone;
 
 use crate::abi;
