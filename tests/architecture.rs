@@ -32,6 +32,7 @@ const ROOMS: &[&str] = &[
     "src/api/request.rs",
     "src/api/queue.rs",
     "src/api/ring.rs",
+    "src/api/tests.rs",
     "src/pi/crc/cpu.rs",
     "src/pi/crc/x86/",
     "src/pi/crc/aarch64/",
