@@ -55,12 +55,14 @@
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!("the kernel interfaces and struct layouts here are those of 64-bit Linux");
 
+#[allow(dead_code, reason = "the kernel's numbers are written down whole")]
 mod abi;
 mod api;
 mod capi;
 mod command;
 mod completion;
 mod error;
+mod fused;
 mod geometry;
 mod memory;
 mod passthru;
@@ -72,6 +74,7 @@ mod sqe;
 mod store;
 mod sys;
 mod target;
+mod ublk;
 mod worker;
 mod zone;
 
