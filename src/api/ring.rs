@@ -185,7 +185,8 @@ impl<S, C> fmt::Debug for RingQueue<S, C> {
 ///
 /// Whoever pushes its SQE owes, beside what `push` itself asks for:
 ///
-/// * the SQE is pushed once, into the ring that the queue was made for,
+/// * the SQE is pushed once, into the ring that the queue was made for, and submitted before `Planned` is dropped: it
+///   names a descriptor,
 /// * the CQE that [`finish`](Self::finish) is given is the one of that SQE,
 /// * memory that the request only borrows outlives that CQE: until then `Planned` is neither dropped nor forgotten.
 ///
