@@ -610,6 +610,11 @@ int main(int argc, char **argv)
 	if (c.escaped)
 		printf("%llu blocks that nobody could verify are protected from here on\n", (ull)c.escaped);
 	urx_queue_close(c.queue);
+	for (unsigned i = 0; i < c.depth; i++) {
+		free(c.slots[i].data);
+		free(c.slots[i].meta);
+	}
+	free(c.slots);
 	urx_target_close(c.from.target);
 	urx_target_close(c.to.target);
 	io_uring_queue_exit(&c.ring);

@@ -108,9 +108,15 @@ impl<T> Held<T> {
         Held(MaybeUninit::new(value))
     }
 
+    /// To be lent: what is told of it from here stays true when `self` is moved.
+    pub(super) const fn inside(&mut self) -> &mut T {
+        // SAFETY: `new` is the only way to make one, and it initialises.
+        unsafe { self.0.assume_init_mut() }
+    }
+
     /// It is not lent any more.
     pub(super) fn release(self) -> T {
-        // SAFETY: `new` is the only way to make one, and it initialises.
+        // SAFETY: as above.
         unsafe { self.0.assume_init() }
     }
 }

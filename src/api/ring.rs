@@ -138,28 +138,26 @@ impl<S: RingSqe, C: RingCqe> RingQueue<S, C> {
     pub fn plan<D: Memory, M: Memory>(
         &self,
         target: &Target,
-        mut request: Request<D, M>,
+        request: Request<D, M>,
     ) -> std::result::Result<Planned<S, C, D, M>, Refused<D, M>> {
         let paths = request.paths() & self.queue.allow();
-        // SAFETY: `request` comes back unless it is held, and `Planned` holds it until it has ended, or leaks it.
-        let lent = match unsafe { request.lend() } {
+        let mut held = Held::new(request);
+        // SAFETY: held until it has ended, or for ever.
+        let lent = match unsafe { held.inside().lend() } {
             Ok(lent) => lent,
-            Err(error) => return Err(Refused { request, failed: error.into() }),
+            Err(error) => return Err(Refused { request: held.release(), failed: error.into() }),
         };
-        let planned = boxed(|place| self.queue.plan(target.core(), &lent, paths, place));
-        match planned.map(|io| (Box::new(io.attr()), io)) {
-            Ok((attr, io)) => Ok(Planned {
-                attr: std::ptr::from_ref(&*attr).expose_provenance() as u64,
-                shown: Held::new((attr, target.clone(), request)),
-                io,
-                op: lent.op,
-                pushed: false,
-                queue: Arc::clone(&self.queue),
-                _ring: PhantomData,
-            }),
+        match boxed(|place| self.queue.plan(target.core(), &lent, paths, place)) {
+            Ok(io) => {
+                let mut shown = Held::new((Box::new(io.attr()), target.clone()));
+                let attr = std::ptr::from_ref(&*shown.inside().0).expose_provenance() as u64;
+                let (queue, op) = (Arc::clone(&self.queue), lent.op);
+                let (request, pushed, _ring) = (held, false, PhantomData);
+                Ok(Planned { io, op, request, shown, attr, pushed, queue, _ring })
+            }
             Err(error) => {
                 let failed = refused(error, self.queue.ring(), target, &lent, paths);
-                Err(Refused { request, failed })
+                Err(Refused { request: held.release(), failed })
             }
         }
     }
@@ -185,7 +183,8 @@ impl<S, C> fmt::Debug for RingQueue<S, C> {
 ///
 /// Whoever pushes its SQE owes, beside what `push` itself asks for:
 ///
-/// * the SQE is pushed once, into the ring that the queue was made for,
+/// * the SQE is pushed once, into the ring that the queue was made for, and submitted before `Planned` is dropped: it
+///   names a descriptor,
 /// * the CQE that [`finish`](Self::finish) is given is the one of that SQE,
 /// * memory that the request only borrows outlives that CQE: until then `Planned` is neither dropped nor forgotten.
 ///
@@ -195,8 +194,10 @@ impl<S, C> fmt::Debug for RingQueue<S, C> {
 pub struct Planned<S, C, D, M> {
     io: Box<Io>,
     op: Op,
-    /// What the kernel may look at: an attribute, a descriptor, memory.
-    shown: Held<(Box<AttrPi>, Target, Request<D, M>)>,
+    /// With its memory.
+    request: Held<Request<D, M>>,
+    /// What else the kernel may look at: an attribute, and whose descriptor the SQE has.
+    shown: Held<(Box<AttrPi>, Target)>,
     /// Address of the attribute.
     attr: u64,
     pushed: bool,
@@ -246,10 +247,11 @@ impl<S: RingSqe, C: RingCqe, D, M> Planned<S, C, D, M> {
     fn back(self) -> Request<D, M> {
         let this = ManuallyDrop::new(self);
         // SAFETY: each field is read once, and `this` is not dropped.
-        let (io, queue, shown) = unsafe { (read(&this.io), read(&this.queue), read(&this.shown)) };
-        drop((io, queue));
-        let (_, _, request) = shown.release();
-        request
+        let (io, queue) = unsafe { (read(&this.io), read(&this.queue)) };
+        // SAFETY: as above.
+        let (shown, request) = unsafe { (read(&this.shown), read(&this.request)) };
+        drop((io, queue, shown.release()));
+        request.release()
     }
 }
 
@@ -259,6 +261,8 @@ impl<S, C, D, M> Drop for Planned<S, C, D, M> {
         self.io.abandon(); // waits for a worker
         if with_worker || !self.pushed {
             // SAFETY: nobody looks at it any more, and nothing here does after this.
+            unsafe { self.request.free() };
+            // SAFETY: as above.
             unsafe { self.shown.free() };
         }
         // Else the kernel may: it all stays as it is, for ever.

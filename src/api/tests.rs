@@ -334,3 +334,47 @@ fn prepared_alone() {
         assert!(was == data[..]);
     });
 }
+
+#[test]
+fn threads_may_have_them() {
+    fn send<T: Send>() {}
+    fn shared<T: Send + Sync>() {}
+    shared::<Target>();
+    shared::<Queue>();
+    shared::<Failed>();
+    send::<RingQueue<squeue::Entry, cqueue::Entry>>();
+    send::<Planned<squeue::Entry128, cqueue::Entry32, Buffer, Vec<u8>>>();
+}
+
+/// Where there are zones: appends tell where they went, one behind the other.
+#[test]
+fn appends_go_on_where_the_zone_does() {
+    for device in ["/dev/urx/zns", "/dev/urx/znspi"] {
+        let Ok(target) = Target::options().write().open(device) else { continue };
+        let (info, queue) = (target.info(), Queue::new().unwrap());
+        let zone = 2 * info.zone_bytes;
+        target.reset_zone(zone).unwrap();
+        let told = target.zones(zone, 1).unwrap()[0];
+        assert_eq!((told.start, told.wp, told.full, told.sequential), (zone, zone, false, true));
+        assert_eq!((told.len, told.capacity), (info.zone_bytes, 3 << 20));
+        let format = info.format.unwrap();
+        let (mut data, mut meta) =
+            (Buffer::new(8192), Buffer::new(2 * usize::from(format.meta_size())));
+        data.fill(0x5a);
+        if let Ok(pi) = Pi::new(&format) {
+            pi.generate(&Tags::NONE, BlocksMut::Separate { data: &data, meta: &mut meta }).unwrap();
+        }
+        for n in 0..3 {
+            let mut append = Request::append(zone, &mut data).meta(&mut meta);
+            let done = queue.run(&target, &mut append).unwrap();
+            let offset = zone + n * 8192;
+            assert_eq!(done.location, Some(Location { offset, lba: offset / 4096 }), "{done}");
+        }
+        assert_eq!(target.zones(zone, 1).unwrap()[0].wp, zone + 3 * 8192);
+        target.finish_zone(zone).unwrap();
+        let full =
+            queue.run(&target, &mut Request::append(zone, &mut data).meta(&mut meta)).unwrap_err();
+        assert_eq!(full.errno(), libc::ENOSPC, "{full}");
+        target.reset_zone(zone).unwrap();
+    }
+}
