@@ -1,5 +1,5 @@
 # make            build the library and the tool urx
-# make install    PREFIX, DESTDIR, BINDIR, LIBDIR, INCLUDEDIR, MANDIR as usual
+# make install    PREFIX, DESTDIR, BINDIR, LIBDIR, INCLUDEDIR, MANDIR as usual; COMPLETIONDIR, PYTHONDIR, CRATEDIR
 # make wheel      a Python wheel with the library inside, in target/wheel
 # make demo       the main job, from a bare checkout: installs what is missing, builds, shows
 # make check      every test there is, the kernels in the VM included
@@ -16,6 +16,11 @@ BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+# Where the Python of this PREFIX looks, else where Debian's does
+PYTHONDIR ?= $(or $(shell python3 -c 'import site; print(next(d for d in site.getsitepackages() \
+	if d.startswith("$(PREFIX)/lib/")))' 2>/dev/null),$(PREFIX)/lib/python3/dist-packages)
+CRATEDIR ?= $(PREFIX)/share/cargo/registry/liburing-ext-$(VERSION)
 CARGO ?= cargo
 KERNEL ?= 5.10 6.1 6.12 6.18 latest
 TEST ?=
@@ -27,8 +32,8 @@ INSTALL = install -D -m 644
 
 all:
 	$(CARGO) build --release --locked
-	$(CC) -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra $(CFLAGS) -Iinclude tools/urx.c -o $(BUILT)/urx \
-		$(BUILT)/liburing_ext.so $(LDFLAGS)
+	$(CC) -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra $(CFLAGS) -Iinclude tools/*.c -o $(BUILT)/urx \
+		$(BUILT)/liburing_ext.so -luring $(LDFLAGS)
 
 install: all
 	install -D -m 755 $(BUILT)/urx $(DESTDIR)$(BINDIR)/urx
@@ -44,6 +49,10 @@ install: all
 	install -m 644 man/*.1 $(DESTDIR)$(MANDIR)/man1
 	install -m 644 man/*.3 $(DESTDIR)$(MANDIR)/man3
 	install -m 644 man/*.7 $(DESTDIR)$(MANDIR)/man7
+	install -d $(DESTDIR)$(PYTHONDIR)/liburing_ext $(DESTDIR)$(CRATEDIR)
+	install -m 644 python/liburing_ext/*.py python/liburing_ext/py.typed $(DESTDIR)$(PYTHONDIR)/liburing_ext
+	cp -R Cargo.toml build.rs README.md LICENSE-MIT LICENSE-APACHE src $(DESTDIR)$(CRATEDIR)
+	$(INSTALL) tools/completion.bash $(DESTDIR)$(COMPLETIONDIR)/urx
 
 wheel: all
 	mkdir -p $(BUILT)/../wheel

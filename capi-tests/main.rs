@@ -124,7 +124,8 @@ fn all(places: &Places) -> io::Result<Vec<Job>> {
     }
     let mut jobs: Vec<Job> = names.into_iter().map(Job::Test).collect();
     for compiler in ["gcc", "clang"] {
-        jobs.extend(["c11", "c++17", "c++20"].map(|standard| Job::Header(compiler, standard)));
+        let standards = ["c11", "c++17", "c++20", "c++2b"]; // compilers of Debian 12 lack the name c++23
+        jobs.extend(standards.map(|standard| Job::Header(compiler, standard)));
     }
     Ok(jobs)
 }
@@ -208,9 +209,14 @@ fn header(places: &Places, compiler: &str, standard: &str) -> io::Result<Outcome
         let text: String = includes.iter().map(|name| format!("#include <{name}>\n")).collect();
         let end =
             "extern const unsigned long size;\nconst unsigned long size = sizeof(struct urx_rw);\n";
+        let throws = match language {
+            "c++" => "static_assert(noexcept(urx_version()), \"tests/exports.rs: so are all\");\n",
+            _ => "",
+        };
         if let Some(mut stdin) = child.stdin.take() {
             stdin.write_all(text.as_bytes())?;
             stdin.write_all(end.as_bytes())?;
+            stdin.write_all(throws.as_bytes())?;
         }
         if let Outcome::Failed(output) = judge(&child.wait_with_output()?)? {
             return Ok(Outcome::Failed(format!("{names}\n{text}{output}")));

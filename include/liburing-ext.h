@@ -858,6 +858,339 @@ int urx_zone_report(struct urx_target *target, uint64_t offset, struct urx_zone 
  */
 int urx_zone_manage(struct urx_target *target, uint32_t op, uint64_t zone) URX_NOEXCEPT;
 
+/* ------------------------------------------------------------------ ublk: block devices that this process serves */
+
+/** urx_ublk_device.flags, the kernel's UBLK_F_: buffers of requests can be registered (6.15). */
+#define URX_UBLK_F_ZERO_COPY 1u
+/** A server that dies can be followed by another; meanwhile requests wait. */
+#define URX_UBLK_F_RECOVERY 8u
+/** With RECOVERY: requests that the dead server had are given to the next one. */
+#define URX_UBLK_F_RECOVERY_REISSUE 16u
+/** Data is read and written at urx_ublk_copy_offset() of the character device (6.5). */
+#define URX_UBLK_F_USER_COPY 128u
+#define URX_UBLK_F_ZONED 256u /* The device has zones (6.6). */
+#define URX_UBLK_F_RECOVERY_FAIL_IO 512u /* With RECOVERY: requests fail meanwhile (6.13). */
+#define URX_UBLK_F_UPDATE_SIZE 1024u /* urx_ublk_resize() (6.16). */
+#define URX_UBLK_F_AUTO_BUF_REG 2048u /* Buffers are registered with the fetch (6.16). */
+#define URX_UBLK_F_QUIESCE 4096u /* urx_ublk_quiesce(), with RECOVERY (6.16). */
+#define URX_UBLK_F_INTEGRITY 65536u /* Requests have metadata, with USER_COPY (7.0). */
+#define URX_UBLK_F_NO_PARTITIONS 262144u /* The kernel looks for no partitions (7.0). */
+#define URX_UBLK_ANY 4294967295u /* urx_ublk_device.dev_id: the driver chooses. */
+#define URX_UBLK_DEAD 0u /* urx_ublk_device.state: not started, or stopped. */
+#define URX_UBLK_LIVE 1u /* The block device is there, and its server. */
+#define URX_UBLK_QUIESCED 2u /* The server has gone, requests wait for the next. */
+#define URX_UBLK_FAIL_IO 3u /* The server has gone, requests fail until there is another. */
+#define URX_UBLK_ATTR_READ_ONLY 1u /* urx_ublk_params.attrs: cannot be written. */
+#define URX_UBLK_ATTR_ROTATIONAL 2u /* Like a disk that turns. */
+#define URX_UBLK_ATTR_CACHE 4u /* Has a cache: URX_UBLK_OP_FLUSH comes. */
+/** With CACHE: writes with URX_UBLK_IO_FUA may come, else a flush comes after them. */
+#define URX_UBLK_ATTR_FUA 8u
+#define URX_UBLK_OP_READ 0u /* urx_ublk_desc.op_flags & 255. */
+#define URX_UBLK_OP_WRITE 1u /* To the device. */
+#define URX_UBLK_OP_FLUSH 2u /* What was written before is to be durable. */
+#define URX_UBLK_OP_DISCARD 3u /* Not needed any more. */
+#define URX_UBLK_OP_WRITE_ZEROES 5u /* Zeros; with URX_UBLK_IO_NOUNMAP allocated ones. */
+#define URX_UBLK_IO_FUA 8192u /* urx_ublk_desc.op_flags: durable before it is answered. */
+#define URX_UBLK_IO_NOUNMAP 32768u /* Not by discarding. */
+#define URX_UBLK_IO_NEED_REG_BUF 131072u /* The buffer could not be registered with the fetch. */
+#define URX_UBLK_IO_INTEGRITY 262144u /* Has metadata. */
+
+/** A ublk device. */
+struct urx_ublk_device {
+	uint32_t size; /* sizeof(struct urx_ublk_device) */
+	uint32_t dev_id; /* N of /dev/ublkcN and /dev/ublkbN; URX_UBLK_ANY: the driver chooses */
+	uint64_t flags; /* URX_UBLK_F_, and others of the kernel's UBLK_F_ */
+	uint16_t nr_queues; /* queues; 0: 1. (out) no more than there are CPUs */
+	uint16_t depth; /* requests of each; 0: 64 */
+	uint32_t max_request; /* bytes of the largest request, up to 32 MiB; 0: 512 KiB */
+	uint32_t state; /* (out) URX_UBLK_DEAD, _LIVE, _QUIESCED, _FAIL_IO */
+	int32_t server_pid; /* (out) process that serves it; -1: none */
+	uint64_t server_word; /* a word that the driver keeps for the server */
+	uint32_t owner_uid; /* (out) user who added it */
+	uint32_t owner_gid; /* (out) his group */
+	uint64_t reserved[4]; /* zero */
+};
+
+/** What a ublk device is like. Sizes are powers of two unless it says otherwise. */
+struct urx_ublk_params {
+	uint32_t size; /* sizeof(struct urx_ublk_params) */
+	uint32_t attrs; /* URX_UBLK_ATTR_ */
+	uint64_t bytes; /* size of the device: any number of blocks */
+	uint32_t block; /* logical block: 512 to the size of a page */
+	uint32_t physical_block; /* physical block; 0: as block */
+	uint32_t io_min; /* smallest good request; 0: not known */
+	uint32_t io_opt; /* best request; 0: not known */
+	/** largest request: a page or more, any multiple of 512; 0: urx_ublk_device.max_request */
+	uint32_t max_request;
+	uint32_t chunk; /* requests do not cross its multiples; size of a zone; 0: none */
+	uint32_t dma_align; /* alignment of buffers, less than a page; 0: 4 */
+	uint32_t discard_granularity; /* unit of discards; 0: block */
+	uint64_t max_discard; /* largest discard, any multiple of 512; 0: there are none */
+	/** largest URX_UBLK_OP_WRITE_ZEROES, any multiple of 512; 0: there are none */
+	uint64_t max_write_zeroes;
+	uint32_t max_open_zones; /* zones that may be open; 0: any */
+	uint32_t max_active_zones; /* zones that may be begun and not full; 0: any */
+	uint32_t max_append; /* largest zone append, any multiple of 512, with URX_UBLK_F_ZONED */
+	uint32_t char_major; /* (out) major number of /dev/ublkcN */
+	uint32_t char_minor; /* (out) minor number */
+	uint32_t disk_major; /* (out) major number of /dev/ublkbN; 0: not started */
+	uint32_t disk_minor; /* (out) minor number */
+	uint32_t reserved0; /* zero */
+	/** metadata, with URX_UBLK_F_INTEGRITY: size 0 or meta_size 0: none */
+	struct urx_pi_format format;
+	uint64_t reserved[4]; /* zero */
+};
+
+/** What a request wants: the kernel's struct ublksrv_io_desc. */
+struct urx_ublk_desc {
+	uint32_t op_flags; /* URX_UBLK_OP_ in the low 8 bits, URX_UBLK_IO_ */
+	uint32_t nr_sectors; /* length, in units of 512 bytes */
+	uint64_t start_sector; /* where, in units of 512 bytes */
+	uint64_t addr; /* the server's buffer, where it gave one */
+};
+
+/**
+ * What the ublk driver has: the kernel's UBLK_F_ bits. why may be NULL, else *why is static text.
+ * -EOPNOTSUPP: there is no ublk driver; -EACCES: this process may not use it.
+ */
+int urx_ublk_features(uint64_t *features, const char **why) URX_NOEXCEPT;
+
+/**
+ * Adds a device; *device tells how it has become, /dev/ublkcN is there. -EEXIST: dev_id is taken;
+ * -EOPNOTSUPP: no driver, or one that lacks some of the flags; -EPERM: not root.
+ */
+int urx_ublk_add(struct urx_ublk_device *device, const char **why) URX_NOEXCEPT;
+
+/** What the driver knows of a device. -ENODEV: there is no such device. */
+int urx_ublk_info(uint32_t dev_id, struct urx_ublk_device *device) URX_NOEXCEPT;
+
+/** Says what a device is like, before it is started (-EACCES: it is). */
+int urx_ublk_set_params(uint32_t dev_id, const struct urx_ublk_params *params,
+		const char **why) URX_NOEXCEPT;
+
+/** The same, as the driver has them. */
+int urx_ublk_get_params(uint32_t dev_id, struct urx_ublk_params *params) URX_NOEXCEPT;
+
+/**
+ * Makes /dev/ublkbN, once all requests of all queues are fetched. Call it from a thread that does
+ * not serve: the kernel may read partitions meanwhile. -ETIMEDOUT: 10 seconds were not enough; it
+ * was not started.
+ */
+int urx_ublk_start(uint32_t dev_id) URX_NOEXCEPT;
+
+/** Takes /dev/ublkbN away, whoever has it open. Fetches end with -ENODEV. */
+int urx_ublk_stop(uint32_t dev_id) URX_NOEXCEPT;
+
+/**
+ * Stops and deletes a device. -ETIMEDOUT: its character device is still open or mapped after 10
+ * seconds; it is gone when that is closed.
+ */
+int urx_ublk_delete(uint32_t dev_id) URX_NOEXCEPT;
+
+/**
+ * This process is to serve a device whose server has gone (URX_UBLK_F_RECOVERY). Then open the
+ * character device, and fetch. -EBUSY: the other one is still there.
+ */
+int urx_ublk_begin_recovery(uint32_t dev_id) URX_NOEXCEPT;
+
+/** What urx_ublk_start() is to a new device. */
+int urx_ublk_end_recovery(uint32_t dev_id) URX_NOEXCEPT;
+
+/**
+ * Lets the server go while the block device stays, with URX_UBLK_F_QUIESCE: fetches end with
+ * -ENODEV. -EBUSY: requests were in flight for timeout_ms milliseconds.
+ */
+int urx_ublk_quiesce(uint32_t dev_id, uint32_t timeout_ms) URX_NOEXCEPT;
+
+/** Changes the size of a started device, with URX_UBLK_F_UPDATE_SIZE. */
+int urx_ublk_resize(uint32_t dev_id, uint64_t bytes) URX_NOEXCEPT;
+
+/**
+ * Any control command: cmd_op is a UBLK_U_CMD_ of linux/ublk_cmd.h, value its word, buf of len
+ * bytes what it reads or fills. timeout_ms 0: 10 seconds. Returns what the driver answers: 0, an
+ * index, or -errno; -ETIMEDOUT.
+ */
+int urx_ublk_control(uint32_t cmd_op, uint32_t dev_id, uint64_t value, void *buf, uint32_t len,
+		uint32_t timeout_ms) URX_NOEXCEPT;
+
+/**
+ * Maps the descriptors of queue q_id of a device with so many requests a queue, for reading; fd:
+ * its character device.
+ */
+int urx_ublk_map(int fd, uint16_t q_id, uint16_t depth,
+		const struct urx_ublk_desc **descs) URX_NOEXCEPT;
+
+/** Ends such a mapping. NULL does nothing. */
+void urx_ublk_unmap(const struct urx_ublk_desc *descs, uint16_t depth) URX_NOEXCEPT;
+
+/**
+ * Where byte offset of a request is in the character device, for pread() of a write's data and
+ * pwrite() of a read's; integrity not 0: of its metadata (URX_UBLK_F_INTEGRITY).
+ */
+uint64_t urx_ublk_copy_offset(uint16_t q_id, uint16_t tag, uint32_t offset,
+		uint32_t integrity) URX_NOEXCEPT;
+
+/* ------------------------------------------------------------------ fused commands (ublk) */
+
+/** one queue of a ublk device, served by one ring; used like its ring, by one thread at a time */
+struct urx_ublk;
+
+#define URX_FUSED_MAX 16u /* Secondaries of one command. */
+/**
+ * A way of a command to the request's buffer, and one bit of a mask of them: the driver registered
+ * it with the request (URX_UBLK_F_AUTO_BUF_REG).
+ */
+#define URX_FUSED_AUTO_REG 1u
+/** Registered, used and unregistered in one chain (URX_UBLK_F_ZERO_COPY). */
+#define URX_FUSED_REGISTER 2u
+/** Copied from and to memory of the library's (URX_UBLK_F_USER_COPY). */
+#define URX_FUSED_USER_COPY 4u
+/**
+ * Copied by the driver, from and to the buffer that came with the fetch: a device with none of
+ * these features.
+ */
+#define URX_FUSED_BUFFER 8u
+
+/** A queue of a ublk device. */
+struct urx_ublk_opts {
+	uint32_t size; /* sizeof(struct urx_ublk_opts) */
+	uint32_t allow; /* URX_FUSED_ that may be taken; 0: all that the device has */
+	int32_t char_fd; /* /dev/ublkcN; stays the caller's */
+	uint16_t q_id; /* which queue */
+	uint16_t depth; /* its requests */
+	/** URX_UBLK_F_ of the device, as urx_ublk_add() or urx_ublk_info() told them */
+	uint64_t features;
+	const struct urx_ublk_desc *descs; /* its descriptors, from urx_ublk_map() */
+	/**
+	 * entries of the ring's table of registered buffers, empty ones, that are the library's:
+	 * the first
+	 */
+	uint32_t buf_base;
+	/**
+	 * and how many: one for each command that is to be under way with URX_FUSED_REGISTER, and
+	 * depth more with URX_UBLK_F_AUTO_BUF_REG; 0 for a device without zero copy
+	 */
+	uint32_t buf_count;
+	/**
+	 * of requests that could be copied or registered, those of at most so many bytes are
+	 * copied; 0: what was measured
+	 */
+	uint32_t copy_most;
+	uint32_t reserved0; /* zero */
+	uint64_t reserved[2]; /* zero */
+};
+
+/**
+ * A fused command under way. The caller's memory, to be embedded; needs no initialisation, and must
+ * not move or be freed from urx_fused_plan() until pending is 0, or urx_fused_drop().
+ */
+struct urx_fused {
+	uint32_t path; /* (out) URX_FUSED_ that it takes */
+	uint32_t nr_sqes; /* (out) SQEs to get and to prepare now, all in one submit; 0: none */
+	/**
+	 * (out) SQEs whose last CQE is still to come, those to prepare included; 0: the command is
+	 * over
+	 */
+	uint32_t pending;
+	/**
+	 * (out) at the end, what to commit: bytes of the request that are done, or the first -errno
+	 */
+	int32_t res;
+	int32_t secondary_res[16]; /* (out) of each secondary its own result, once it has come */
+	uint64_t lib[206]; /* the library's */
+};
+
+/**
+ * Serves a queue of a ublk device on the ring of `queue`, of which only flags matter. *ublk is NULL
+ * on failure. *why (may be NULL) is a sentence in each case. -EOPNOTSUPP: an IOPOLL ring, a device
+ * that is served in batches, or none of the allowed ways is the device's.
+ */
+int urx_ublk_open(struct urx_ublk **ublk, const struct urx_queue *queue,
+		const struct urx_ublk_opts *opts, const char **why) URX_NOEXCEPT;
+
+/**
+ * Commands that are under way go on, and may be ended after it. NULL does nothing. The character
+ * device is closed when they have ended and the caller has closed it.
+ */
+void urx_ublk_close(struct urx_ublk *ublk) URX_NOEXCEPT;
+
+/**
+ * Asks for the first request of a tag: FETCH_REQ. Its CQE tells (res 0) that descs[tag] is a
+ * request. buf is the tag's buffer on a device with neither zero nor user copy (URX_FUSED_BUFFER),
+ * else NULL. Fills the SQE but for user_data; writes nothing on failure.
+ */
+int urx_prep_ublk_fetch(struct io_uring_sqe *sqe, struct urx_ublk *ublk, uint16_t tag,
+		void *buf) URX_NOEXCEPT;
+
+/**
+ * Ends the request of a tag with its result (bytes, or -errno), and asks for the next:
+ * COMMIT_AND_FETCH_REQ. Submit it only when each fused command on the tag is over.
+ */
+int urx_prep_ublk_commit(struct io_uring_sqe *sqe, struct urx_ublk *ublk, uint16_t tag,
+		int32_t res) URX_NOEXCEPT;
+
+/**
+ * Registers the buffer of a request by hand, at an index from urx_ublk_buf_get(): REGISTER_IO_BUF.
+ */
+int urx_prep_ublk_register(struct io_uring_sqe *sqe, struct urx_ublk *ublk, uint16_t tag,
+		uint16_t buf_index) URX_NOEXCEPT;
+
+/** Ends that: UNREGISTER_IO_BUF. The index can be put back when its CQE has come. */
+int urx_prep_ublk_unregister(struct io_uring_sqe *sqe, struct urx_ublk *ublk, uint16_t tag,
+		uint16_t buf_index) URX_NOEXCEPT;
+
+/** An index of the ring's table that nobody uses. -EAGAIN: none. */
+int urx_ublk_buf_get(struct urx_ublk *ublk, uint16_t *buf_index) URX_NOEXCEPT;
+
+/**
+ * Gives it back. -EINVAL: it was not handed out. One that a fused command has is not the caller's
+ * to give back.
+ */
+int urx_ublk_buf_put(struct urx_ublk *ublk, uint16_t buf_index) URX_NOEXCEPT;
+
+/**
+ * Chooses a way for the request `tag` to lend its buffer to `nr` secondaries: SQEs of 64 bytes, one
+ * behind the other, as prepared for READ, WRITE, READV, WRITEV, SEND, SEND_ZC or RECV, whose
+ * address (or iov_base) is an offset in the buffer. They are copied, iovecs too; none may depend on
+ * another. Submits nothing. Of their flags IOSQE_FIXED_FILE and _ASYNC are kept, others refused.
+ * -EFAULT: a range not all in the buffer, or not the request's direction; -EOPNOTSUPP: no way can
+ * carry them; -EAGAIN: no index is free; -EBUSY: fused holds a command already, or the driver could
+ * not register. URX_FUSED_USER_COPY copies here what was written to the device. *why (may be NULL)
+ * is a sentence in each case.
+ */
+int urx_fused_plan(struct urx_ublk *ublk, struct urx_fused *fused, uint16_t tag,
+		const struct io_uring_sqe *secondaries, uint32_t nr, const char **why) URX_NOEXCEPT;
+
+/**
+ * Fills `nr` SQEs, which has to be fused->nr_sqes, got one after the other with nothing between
+ * them, but for their user_data: set that to tell which command and which of its SQEs it is, and
+ * change nothing else. Have room for all before the first is got. -EINVAL: NULL among them, or
+ * another number; then nothing is written.
+ */
+int urx_prep_fused_cmd(struct io_uring_sqe *const *sqes, uint32_t nr,
+		struct urx_fused *fused) URX_NOEXCEPT;
+
+/**
+ * To be called for each CQE of the command; `index` tells of which SQE of the last preparation.
+ * Returns fused->pending. At 0 the command is over: commit fused->res. Where fused->nr_sqes is not
+ * 0, prepare and submit these, as at first: the buffer is still registered. -EINVAL: no such CQE is
+ * to come.
+ */
+int urx_fused_result(struct urx_fused *fused, uint32_t index,
+		const struct io_uring_cqe *cqe) URX_NOEXCEPT;
+
+/**
+ * Gives back a planned command whose CQEs will not come: its SQEs were never submitted and will not
+ * be, or their ring is gone. NULL, or without a command, does nothing.
+ */
+void urx_fused_drop(struct urx_fused *fused) URX_NOEXCEPT;
+
+#ifndef URX_NO_LIBURING_NAMES
+/** As urx_prep_fused_cmd(). */
+int io_uring_prep_fused_cmd(struct io_uring_sqe *const *sqes, uint32_t nr,
+		struct urx_fused *fused) URX_NOEXCEPT;
+#endif
+
 /* ------------------------------------------------------------------ for programs written to a patch series */
 
 /**
@@ -880,6 +1213,28 @@ uint64_t urx_rfc_append_offset(uint64_t zone, uint32_t units) URX_NOEXCEPT;
  * bits.
  */
 int urx_rfc_append_units(uint64_t zone, uint64_t offset, uint32_t *units) URX_NOEXCEPT;
+
+/**
+ * Layouts of the fused command series of 2023: one SQE of 128 bytes, the secondary in its second
+ * half.
+ */
+#define URX_RFC_FUSED_HALVES 1u
+/** Two SQEs of 64 bytes in a row, on a ring that the series sets up for it. */
+#define URX_RFC_FUSED_PAIR 2u
+/** To be said for urx_rfc_prep_fused(): the kernel carries that series, under this opcode. */
+#define URX_RFC_KERNEL_HAS_IT 1u
+
+/**
+ * Fills 128 bytes with a fused command as that series has it: `opcode`, which the kernel at hand
+ * gave the operation, `fd` and `cmd_op` of the driver, its 16 bytes of payload (NULL: zeros), and a
+ * secondary READ, WRITE, SEND, SEND_ZC or RECV whose address is an offset in the primary's buffer.
+ * user_data of the first half stays, and that of secondary. Writes nothing on failure. -EINVAL: an
+ * opcode below 65, which Linux 7.3 has for other operations, or flags not URX_RFC_KERNEL_HAS_IT.
+ * Everywhere else urx_fused_plan() is the way.
+ */
+int urx_rfc_prep_fused(struct io_uring_sqe *sqes, uint32_t layout, uint32_t flags, uint8_t opcode,
+		int fd, uint32_t cmd_op, const void *payload,
+		const struct io_uring_sqe *secondary) URX_NOEXCEPT;
 
 #ifdef __cplusplus
 }

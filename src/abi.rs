@@ -2,6 +2,8 @@
 
 use std::mem::{offset_of, size_of};
 
+pub mod ublk;
+
 /// `IORING_FEAT_RW_ATTR`: reads and writes look at their attribute (io_uring, 6.14).
 pub const FEAT_RW_ATTR: u32 = 1 << 16;
 /// `IORING_RW_ATTR_FLAG_PI`, the only attribute type there is.
@@ -24,6 +26,22 @@ pub const SETUP_SQE_MIXED: u32 = 1 << 19;
 pub const OP_URING_CMD128: u8 = 64;
 /// `IORING_URING_CMD_FIXED`.
 pub const URING_CMD_FIXED: u32 = 1;
+/// `IORING_OP_LAST` of Linux 7.3: opcodes below it are operations.
+pub const OP_LAST: u8 = 65;
+/// `IORING_RECVSEND_POLL_FIRST`.
+pub const RECVSEND_POLL_FIRST: u16 = 1;
+/// `IORING_RECVSEND_FIXED_BUF`: of SEND_ZC 6.0, of SEND and RECV later.
+pub const RECVSEND_FIXED_BUF: u16 = 4;
+/// `IORING_SEND_ZC_REPORT_USAGE`.
+pub const SEND_ZC_REPORT_USAGE: u16 = 8;
+/// `IORING_CQE_F_MORE`: another CQE of the same SQE will come.
+pub const CQE_F_MORE: u32 = 2;
+/// `IORING_CQE_F_NOTIF`: the second of SEND_ZC, whose buffer is free now.
+pub const CQE_F_NOTIF: u32 = 8;
+/// `IORING_SETUP_SQPOLL`.
+pub const SETUP_SQPOLL: u32 = 2;
+/// `IORING_SETUP_ATTACH_WQ`: with another ring's workers and SQPOLL thread.
+pub const SETUP_ATTACH_WQ: u32 = 32;
 /// An opcode of no kernel, which each refuses (`-EINVAL`).
 pub const OP_NONE: u8 = 0xff;
 
@@ -173,6 +191,8 @@ const _: () = assert!(size_of::<LbmdCap>() == 16 && offset_of!(LbmdCap, guard_ta
 
 /// `_IOWR(0x15, 2, struct logical_block_metadata_cap)` (6.17).
 pub const FS_IOC_GETLBMD_CAP: libc::c_ulong = 0xc010_1502;
+/// `LBMD_PI_CAP_INTEGRITY`.
+pub const LBMD_PI_CAP_INTEGRITY: u32 = 1;
 /// `LBMD_PI_CAP_REFTAG`.
 pub const LBMD_PI_CAP_REFTAG: u32 = 2;
 /// `LBMD_PI_CSUM_IP`.

@@ -18,6 +18,24 @@ bitflags::bitflags! {
     }
 }
 
+impl Checks {
+    /// What one check is called.
+    pub(crate) const fn title(self) -> Option<&'static std::ffi::CStr> {
+        Some(match self {
+            Checks::GUARD => c"guard",
+            Checks::REF => c"reference tag",
+            Checks::APP => c"application tag",
+            Checks::STORAGE => c"storage tag",
+            _ => return None,
+        })
+    }
+
+    /// The same for Rust, "unknown" for none and for several.
+    pub fn name(self) -> &'static str {
+        self.title().and_then(|title| title.to_str().ok()).unwrap_or("unknown")
+    }
+}
+
 /// What the guard field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Guard {

@@ -351,6 +351,11 @@ impl Buffer {
         unsafe { std::slice::from_raw_parts(self.memory.as_ptr().cast(), self.len) }
     }
 
+    /// Where they are, for the kernel.
+    pub(crate) fn address(&mut self) -> u64 {
+        self.memory.as_mut_ptr().expose_provenance() as u64
+    }
+
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as above, and exclusive like `self`.
         unsafe { std::slice::from_raw_parts_mut(self.memory.as_mut_ptr().cast(), self.len) }

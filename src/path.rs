@@ -27,6 +27,25 @@ bitflags::bitflags! {
     }
 }
 
+impl Paths {
+    /// What one path is called.
+    pub(crate) const fn title(self) -> Option<&'static std::ffi::CStr> {
+        Some(match self {
+            Paths::ATTR => c"attr",
+            Paths::URING_CMD => c"uring_cmd",
+            Paths::IOCTL => c"ioctl",
+            Paths::SOFTWARE => c"software",
+            Paths::EMULATED => c"emulated",
+            _ => return None,
+        })
+    }
+
+    /// The same for Rust, "unknown" for none and for several.
+    pub fn name(self) -> &'static str {
+        self.title().and_then(|title| title.to_str().ok()).unwrap_or("unknown")
+    }
+}
+
 /// What matters of a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ring {

@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::abi::{AttrPi, NvmePassthru, Sqe, SqeNvme};
+use crate::abi::{AttrPi, NvmePassthru, SETUP_CQE32, SETUP_SQE_MIXED, SETUP_SQE128, Sqe, SqeNvme};
 use crate::command::{Extent, Flags, Op, Request, Span, nvme};
 use crate::completion::{Diagnosis, Outcome, diagnose_write};
 use crate::error::{Error, Result};
@@ -65,17 +65,20 @@ enum Carrier {
 }
 
 /// An SQE, as long as it is.
-pub(crate) enum Filled {
+pub enum Filled {
+    /// 64 bytes.
     Small(Sqe),
+    /// 128 bytes.
     Big(SqeNvme),
 }
 
 /// What a CQE says.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Completed {
-    pub(crate) res: i32,
+pub struct Completed {
+    /// Its result.
+    pub res: i32,
     /// The first word behind the usual 16 bytes, where there is one.
-    pub(crate) value: u64,
+    pub value: u64,
 }
 
 impl Queue {
@@ -240,12 +243,7 @@ pub(crate) fn diagnose_read(
 }
 
 /// The command that carries a whole request, with its buffers.
-pub(crate) fn command(
-    target: &Target,
-    request: &Request,
-    extent: &Extent,
-    lba: u64,
-) -> Result<NvmePassthru> {
+fn command(target: &Target, request: &Request, extent: &Extent, lba: u64) -> Result<NvmePassthru> {
     let offer = target.offer();
     let format = offer.format()?;
     let span = Span { nsid: offer.facts.nsid.value, lba, blocks: extent.blocks as u32 };
@@ -253,6 +251,28 @@ pub(crate) fn command(
     let apart = !format.interleaved() && request.meta.segments().bytes != 0;
     let meta = if apart { extent.blocks * u64::from(format.meta_size()) } else { 0 };
     Ok(sqe::with_buffers(nvme(request, &span, format, reference), request, meta as u32))
+}
+
+/// A request as one NVMe command in an SQE, for a ring of which nothing else is known. Nobody will remap its
+/// reference tags.
+pub(crate) fn passthrough(
+    target: &Target,
+    request: &Request,
+    mixed: bool,
+    user_data: u64,
+) -> Result<SqeNvme> {
+    let sqes = if mixed { SETUP_SQE_MIXED } else { SETUP_SQE128 };
+    let ring = Ring { flags: sqes | SETUP_CQE32, features: u32::MAX };
+    let offer = target.offer();
+    offer.offers(Paths::URING_CMD, &ring)?;
+    let extent = offer.check(request)?;
+    let lba = offer.lba(request.offset);
+    if request.needs_remap(offer.format()?, lba) {
+        return Err(Error::Invalid(c"tags: ref is not the LBA, and nobody would remap it"));
+    }
+    offer.carries(Paths::URING_CMD, &ring, request, &extent)?;
+    let command = command(target, request, &extent, lba)?;
+    Ok(sqe::uring_cmd(request, &command, offer.access.char_fd.unwrap_or(-1), mixed, user_data))
 }
 
 /// How a request goes, and what it covers.

@@ -4,8 +4,8 @@
 
 use std::ptr::null_mut;
 
-use uring_ext::geometry::Guard;
-use uring_ext::pi::crc::{Cpu, start};
+use uring_ext::Guard;
+use uring_ext::kernels::{Cpu, start};
 
 const PAGE: usize = 4096;
 const ROOM: usize = 8 * PAGE;

@@ -44,4 +44,8 @@ pub mod io;
 
 pub mod zone;
 
+pub mod ublk;
+
+pub mod fused;
+
 pub mod rfc;

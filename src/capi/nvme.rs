@@ -6,14 +6,10 @@ use super::boundary::{guard, object, read, write, write_sized};
 use super::prep::io_uring_sqe;
 use super::rw::{URX_PATH_URING_CMD, io_uring_cqe, read_rw, urx_result, urx_rw};
 use super::target::urx_target;
-use crate::abi::{SETUP_CQE32, SETUP_SQE_MIXED, SETUP_SQE128, Sqe};
-use crate::command::Request;
+use crate::abi::Sqe;
 use crate::completion::Outcome;
-use crate::error::{Error, Result};
-use crate::path::{Paths, Ring};
-use crate::queue::command;
-use crate::sqe;
-use crate::target::Target;
+use crate::error::Result;
+use crate::queue::passthrough;
 
 /// Fills an SQE of 128 bytes with the NVMe command for a request, for a ring with
 /// IORING_SETUP_SQE128 and CQE32 (or CQE_MIXED). Checks the request first: -ERANGE, -EINVAL, or -EOPNOTSUPP where
@@ -93,29 +89,9 @@ unsafe fn prep(
     let (target, request) = unsafe { (&object(target)?.0, read_rw(rw)?.request) };
     // SAFETY: the caller's. Only user_data of it is used.
     let user_data = unsafe { read(sqe.cast::<Sqe>()) }?.user_data;
-    let filled = fill(target, &request, mixed, user_data)?;
+    let filled = passthrough(target, &request, mixed, user_data)?;
     // SAFETY: 128 bytes, the caller says.
     unsafe { write(sqe.cast(), filled) }
-}
-
-fn fill(
-    target: &Target,
-    request: &Request,
-    mixed: bool,
-    user_data: u64,
-) -> Result<crate::abi::SqeNvme> {
-    let sqes = if mixed { SETUP_SQE_MIXED } else { SETUP_SQE128 };
-    let ring = Ring { flags: sqes | SETUP_CQE32, features: u32::MAX };
-    let offer = target.offer();
-    offer.offers(Paths::URING_CMD, &ring)?;
-    let extent = offer.check(request)?;
-    let lba = offer.lba(request.offset);
-    if request.needs_remap(offer.format()?, lba) {
-        return Err(Error::Invalid(c"tags: ref is not the LBA, and nobody would remap it"));
-    }
-    offer.carries(Paths::URING_CMD, &ring, request, &extent)?;
-    let command = command(target, request, &extent, lba)?;
-    Ok(sqe::uring_cmd(request, &command, offer.access.char_fd.unwrap_or(-1), mixed, user_data))
 }
 
 /// As urx_prep_nvme().

@@ -3,10 +3,9 @@
 use std::ffi::{CStr, c_char};
 
 use super::format::*;
-use super::rw::{
-    URX_PATH_ATTR, URX_PATH_EMULATED, URX_PATH_IOCTL, URX_PATH_SOFTWARE, URX_PATH_URING_CMD,
-};
 use super::target::*;
+use crate::geometry::Checks;
+use crate::path::Paths;
 
 /// First part of the version of this header.
 pub const URX_VERSION_MAJOR: u32 = 0;
@@ -37,26 +36,13 @@ pub extern "C" fn urx_version() -> u32 {
 /// Name of one URX_CHECK_ bit. This and the other names: static text, "unknown" for other values.
 #[unsafe(no_mangle)]
 pub extern "C" fn urx_check_str(check: u32) -> *const c_char {
-    name(match check {
-        URX_CHECK_GUARD => c"guard",
-        URX_CHECK_REF => c"reference tag",
-        URX_CHECK_APP => c"application tag",
-        URX_CHECK_STORAGE => c"storage tag",
-        _ => UNKNOWN,
-    })
+    name(Checks::from_bits_retain(check).title().unwrap_or(UNKNOWN))
 }
 
 /// Name of one URX_PATH_ bit.
 #[unsafe(no_mangle)]
 pub extern "C" fn urx_path_str(path: u32) -> *const c_char {
-    name(match path {
-        URX_PATH_ATTR => c"attr",
-        URX_PATH_URING_CMD => c"uring_cmd",
-        URX_PATH_IOCTL => c"ioctl",
-        URX_PATH_SOFTWARE => c"software",
-        URX_PATH_EMULATED => c"emulated",
-        _ => UNKNOWN,
-    })
+    name(Paths::from_bits_retain(path).title().unwrap_or(UNKNOWN))
 }
 
 /// Name of an NVMe status (urx_result.status), as far as reads, writes and zones end with it.

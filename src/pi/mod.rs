@@ -5,6 +5,7 @@
 pub mod crc;
 mod generate;
 mod remap;
+mod report;
 mod retag;
 mod stream;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod walk;
 use std::iter::once;
 
 pub(crate) use crc::Sum;
+pub use report::{Report, Room};
 pub(crate) use stream::State;
 pub use stream::Stream;
 pub use tuple::Tuple;

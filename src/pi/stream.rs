@@ -57,6 +57,7 @@ impl Stream {
     }
 
     /// Blocks that have been, whole ones.
+    #[cfg(test)]
     pub const fn blocks(&self) -> u64 {
         self.state.block
     }

@@ -87,6 +87,7 @@ impl From<Error> for Refused {
 
 impl Refused {
     /// The error alone.
+    #[cfg(test)]
     pub const fn error(&self) -> Error {
         match self {
             Refused::Check(_) => Error::Check,

@@ -1,6 +1,7 @@
 //! The door to the kernel: every system call that the standard library does not wrap.
 #![allow(unsafe_code, reason = "system calls")]
 
+pub(crate) mod entry;
 pub(crate) mod file;
 
 use std::fs::File;
@@ -13,6 +14,7 @@ pub(crate) mod own_ring;
 #[cfg(test)]
 pub(crate) mod ring;
 pub(crate) mod socket;
+pub(crate) mod ublk;
 pub(crate) mod zone;
 
 use crate::abi;
@@ -83,6 +85,17 @@ pub(crate) fn status_flags(fd: BorrowedFd<'_>) -> Result<i32> {
     // SAFETY: F_GETFL takes no argument.
     let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };
     if flags < 0 { Err(io::Error::last_os_error().into()) } else { Ok(flags) }
+}
+
+/// Whether a descriptor is a character device.
+pub(crate) fn is_char_device(fd: BorrowedFd<'_>) -> Result<bool> {
+    // SAFETY: stat is plain data for which all zeros are a value.
+    let mut stat: libc::stat = unsafe { zeroed() };
+    // SAFETY: the kernel fills the struct.
+    match unsafe { libc::fstat(fd.as_raw_fd(), &mut stat) } {
+        0 => Ok(stat.st_mode & libc::S_IFMT == libc::S_IFCHR),
+        _ => Err(io::Error::last_os_error().into()),
+    }
 }
 
 /// A second descriptor of the same open file, closed on exec.

@@ -1,11 +1,11 @@
 //! A small ring of the library's own, for one operation at a time that nobody else submits.
 
 use std::io;
-use std::mem::transmute;
 use std::os::fd::{FromRawFd, OwnedFd};
 
 use io_uring::{IoUring, cqueue, squeue};
 
+use super::entry::{entry, entry128};
 use crate::abi::{SETUP_CQE32, SETUP_SQE128, Sqe, SqeNvme};
 use crate::error::{Error, Result};
 
@@ -43,17 +43,16 @@ impl OwnRing {
     /// Submits an operation and waits for its end: `res`, and the first word beyond the usual CQE.
     /// What the SQE points to is memory lent to a request, or on the caller's stack.
     pub(crate) fn submit(&mut self, sqe: &SqeNvme) -> Result<(i32, u64)> {
-        // SAFETY: memory lent to a request stays valid until that ends, and this returns when it has; both types
-        // are the plain bytes of an SQE.
+        // SAFETY: memory lent to a request stays valid until that ends, and this returns when it has.
         let submitted = unsafe {
             match self {
                 OwnRing::Large(ring) => {
-                    let entry = transmute::<SqeNvme, squeue::Entry128>(*sqe);
+                    let entry = entry128(sqe);
                     ring.submission().push(&entry).map_err(|_| Error::Os(libc::EBUSY))?;
                     ring.submit_and_wait(1)
                 }
                 OwnRing::Small(ring) => {
-                    let entry = transmute::<Sqe, squeue::Entry>(first_half(sqe));
+                    let entry = entry(&first_half(sqe));
                     ring.submission().push(&entry).map_err(|_| Error::Os(libc::EBUSY))?;
                     ring.submit_and_wait(1)
                 }
