@@ -153,6 +153,7 @@ impl Offer<'_> {
     }
 
     /// Whether one path can carry a request that was checked.
+    #[inline]
     pub(crate) fn carries(
         &self,
         path: Paths,

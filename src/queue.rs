@@ -124,9 +124,10 @@ impl Queue {
             return Err(Error::Invalid(c"queue: its own ring is for urx_run() alone"));
         }
         let route = self.route(target, request, allow)?;
-        let carrier = match self.native(target, request, &route)? {
-            Some(carrier) => carrier,
-            None => {
+        let carrier = match route.path {
+            Paths::ATTR => Carrier::Attr { fd: target.as_raw_fd() },
+            Paths::URING_CMD => self.uring_cmd(target, request, &route)?,
+            _ => {
                 let (path, work) = (route.path, Work::new(target, request, &route));
                 let waiting = match path {
                     Paths::EMULATED => self.workers.arm_long(Box::new(|promise| work.go(promise))),
@@ -138,6 +139,7 @@ impl Queue {
         Ok(place.write(Io::new(target, carrier, request, &route)))
     }
 
+    #[inline(always)]
     fn route(&self, target: &Target, request: &Request, allow: Paths) -> Result<Route> {
         let offer = target.offer();
         let extent = offer.check(request)?;
@@ -145,22 +147,12 @@ impl Queue {
         Ok(Route { path, extent, lba: offer.lba(request.offset) })
     }
 
-    /// None on the paths of workers.
-    fn native(
-        &self,
-        target: &Arc<Target>,
-        request: &Request,
-        route: &Route,
-    ) -> Result<Option<Carrier>> {
-        Ok(match route.path {
-            Paths::ATTR => Some(Carrier::Attr { fd: target.as_raw_fd() }),
-            Paths::URING_CMD => Some(Carrier::UringCmd {
-                fd: target.offer().access.char_fd.unwrap_or(-1),
-                mixed: self.ring.is_mixed(),
-                command: command(target, request, &route.extent, route.lba)?,
-                moves: request.op.in_zone().then(|| Arc::clone(target)),
-            }),
-            _ => None,
+    fn uring_cmd(&self, target: &Arc<Target>, request: &Request, route: &Route) -> Result<Carrier> {
+        Ok(Carrier::UringCmd {
+            fd: target.offer().access.char_fd.unwrap_or(-1),
+            mixed: self.ring.is_mixed(),
+            command: command(target, request, &route.extent, route.lba)?,
+            moves: request.op.in_zone().then(|| Arc::clone(target)),
         })
     }
 
@@ -174,9 +166,13 @@ impl Queue {
         let own = self.own.as_ref();
         let own = own.ok_or(Error::Invalid(c"queue: urx_run() wants one with its own ring"))?;
         let route = self.route(target, request, allow)?;
-        let Some(carrier) = self.native(target, request, &route)? else {
-            let mut io = Io::new(target, Carrier::None, request, &route);
-            return Ok(io.conclude(route.path, Work::new(target, request, &route).run()));
+        let carrier = match route.path {
+            Paths::ATTR => Carrier::Attr { fd: target.as_raw_fd() },
+            Paths::URING_CMD => self.uring_cmd(target, request, &route)?,
+            path => {
+                let mut io = Io::new(target, Carrier::None, request, &route);
+                return Ok(io.conclude(path, Work::new(target, request, &route).run()));
+            }
         };
         let mut io = Io::new(target, carrier, request, &route);
         let attr = io.attr();
