@@ -18,6 +18,8 @@ STRUCTS = {
 
 # Of the header, but of no use here.
 NOT_HERE = {"urx_attr_pi", "urx_pi_stream"}
+# Serving block devices is not for Python.
+SERVERS = re.compile("urx_ublk|urx_fused|URX_UBLK|URX_FUSED|URX_RFC")
 
 
 def header(root: Path) -> str:
@@ -53,7 +55,8 @@ def test_structs(root: Path, tmp_path: Path) -> None:
 def test_all_structs_and_members(root: Path) -> None:
     """None was forgotten."""
     text = header(root)
-    in_header = dict(re.findall(r"^struct (\w+) \{$(.*?)^\};$", text, re.M | re.S))
+    found = re.findall(r"^struct (\w+) \{$(.*?)^\};$", text, re.M | re.S)
+    in_header = {name: body for name, body in found if not SERVERS.match(name)}
     assert set(in_header) == set(STRUCTS) - {"iovec"} | NOT_HERE
     for name, body in in_header.items():
         if name in STRUCTS:
@@ -88,7 +91,7 @@ def test_constants(root: Path) -> None:
     ours["URX_INJECT_DATA"] = pi._INJECT_DATA
     ours["URX_VERSION_NUMBER"] = _library.NEEDED
     found = re.findall(r"^#define (URX_\w+) (\d+)u\b", header(root), re.M)
-    theirs = {name: int(value) for name, value in found}
+    theirs = {name: int(value) for name, value in found if not SERVERS.match(name)}
     for unused in ("URX_FEAT_RW_ATTR", "URX_VERSION_MAJOR", "URX_VERSION_MINOR", "URX_VERSION_PATCH"):
         del theirs[unused]
     assert ours == theirs
