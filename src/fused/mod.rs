@@ -292,3 +292,6 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
