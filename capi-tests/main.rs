@@ -161,8 +161,11 @@ fn compile(places: &Places, name: &str) -> io::Result<Outcome> {
         ["urx_test.h", "urx_ladder.h", "zones.h"].map(|helper| places.sources.join(helper));
     let header = places.include.join("liburing-ext.h");
     let runner = std::env::current_exe()?;
-    let [shared, ladder, zones] = &helpers;
-    if is_newer(&binary, &[&source, shared, ladder, zones, &header, &places.library, &runner]) {
+    let examples = ["ublk_pi.c", "ublk_server.h"]
+        .map(|part| places.sources.with_file_name("examples").join(part));
+    let ([shared, ladder, zones], [pi, server]) = (&helpers, &examples);
+    let parts = [&source, shared, ladder, zones, pi, server, &header, &places.library, &runner];
+    if is_newer(&binary, &parts.map(PathBuf::as_path)) {
         return Ok(Outcome::Ok);
     }
     let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
