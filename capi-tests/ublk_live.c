@@ -56,8 +56,16 @@ static void leave(struct server *s)
 
 	if (s->dev.flags & URX_UBLK_F_QUIESCE) {
 		CHECK_EQ(urx_ublk_quiesce(s->dev.dev_id, 5000), 0);
-		while (s->gone != (1u << s->dev.depth) - 1)
-			CHECK(!server_reap(s, &cqe, &(bool){ false }));
+		/* What is in flight is still served: the kernel may be looking for partitions. */
+		while (s->gone != (1u << s->dev.depth) - 1) {
+			if (!s->arrived) {
+				CHECK(!server_reap(s, &cqe, &(bool){ false }));
+				continue;
+			}
+			int tag = __builtin_ctz(s->arrived);
+			s->arrived &= s->arrived - 1;
+			server_plain(s, tag);
+		}
 	} else {
 		CHECK_EQ(urx_ublk_quiesce(s->dev.dev_id, 5000), -EOPNOTSUPP);
 	}
