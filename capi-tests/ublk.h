@@ -58,6 +58,30 @@ static inline uint64_t ublk_features(void)
 	return features;
 }
 
+/* -------------------------------------------------------------- what there is */
+
+static const struct {
+	uint64_t flags;
+	uint32_t allow, path;
+} ublk_ways[] __attribute__((unused)) = {
+	{ 0, 0, URX_FUSED_BUFFER },
+	{ URX_UBLK_F_USER_COPY, 0, URX_FUSED_USER_COPY },
+	{ URX_UBLK_F_ZERO_COPY, 0, URX_FUSED_REGISTER },
+	{ URX_UBLK_F_ZERO_COPY | URX_UBLK_F_AUTO_BUF_REG, 0, URX_FUSED_AUTO_REG },
+	{ URX_UBLK_F_AUTO_BUF_REG, 0, URX_FUSED_AUTO_REG },
+	{ URX_UBLK_F_ZERO_COPY | URX_UBLK_F_USER_COPY, URX_FUSED_REGISTER, URX_FUSED_REGISTER },
+	{ URX_UBLK_F_ZERO_COPY | URX_UBLK_F_USER_COPY, URX_FUSED_USER_COPY, URX_FUSED_USER_COPY },
+	{ URX_UBLK_F_ZERO_COPY | URX_UBLK_F_AUTO_BUF_REG, URX_FUSED_REGISTER, URX_FUSED_REGISTER },
+};
+
+/* Whether this kernel has a way. The bit of zero copy is older than zero copy. */
+static inline bool ublk_has(uint64_t features, size_t n)
+{
+	uint64_t flags = ublk_ways[n].flags;
+
+	return !(flags & ~features) && (!(flags & URX_UBLK_F_ZERO_COPY) || features & URX_UBLK_F_AUTO_BUF_REG);
+}
+
 /* -------------------------------------------------------------- the ring */
 
 static inline struct io_uring_sqe *server_sqe(struct server *s, uint64_t user_data)

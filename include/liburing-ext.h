@@ -1072,8 +1072,8 @@ struct urx_ublk_opts {
 	 */
 	uint32_t buf_count;
 	/**
-	 * of requests that could be copied or registered, those of at most so many bytes are
-	 * copied; 0: what was measured
+	 * of commands that URX_FUSED_REGISTER and _USER_COPY can both carry, those that use at most
+	 * so many bytes of the buffer are copied; 0: 2048, as measured
 	 */
 	uint32_t copy_most;
 	uint32_t reserved0; /* zero */

@@ -65,7 +65,8 @@ pub struct urx_ublk_opts {
     /// and how many: one for each command that is to be under way with URX_FUSED_REGISTER, and depth more with
     /// URX_UBLK_F_AUTO_BUF_REG; 0 for a device without zero copy
     pub buf_count: u32,
-    /// of requests that could be copied or registered, those of at most so many bytes are copied; 0: what was measured
+    /// of commands that URX_FUSED_REGISTER and _USER_COPY can both carry, those that use at most so many bytes of the buffer
+    /// are copied; 0: 2048, as measured
     pub copy_most: u32,
     /// zero
     pub reserved0: u32,
