@@ -128,7 +128,7 @@ impl Queue {
         let path = offer.choose(&self.ring, allow & self.allow, request, &extent)?;
         let lba = offer.lba(request.offset);
         let carrier = match path {
-            Paths::ATTR => Carrier::Attr { fd: target.as_raw_fd() },
+            Paths::ATTR => attr(target, request),
             Paths::URING_CMD => self.uring_cmd(target, request, &extent, lba)?,
             _ => {
                 let work =
@@ -172,7 +172,7 @@ impl Queue {
         let path = offer.choose(&self.ring, allow & self.allow, request, &extent)?;
         let lba = offer.lba(request.offset);
         let carrier = match path {
-            Paths::ATTR => Carrier::Attr { fd: target.as_raw_fd() },
+            Paths::ATTR => attr(target, request),
             Paths::URING_CMD => self.uring_cmd(target, request, &extent, lba)?,
             _ => {
                 let mut work =
@@ -189,6 +189,19 @@ impl Queue {
         };
         let (res, value) = own.lock().unwrap_or_else(PoisonError::into_inner).submit(&sqe)?;
         Ok(io.finish(&Completed { res, value }))
+    }
+}
+
+/// With the PI attribute.
+fn attr(target: &Target, request: &Request) -> Carrier {
+    prepare_memory(request);
+    Carrier::Attr { fd: target.as_raw_fd() }
+}
+
+/// What the kernel is about to be given, as a read by ioctl has it done in `passthru`.
+fn prepare_memory(request: &Request) {
+    if request.op == Op::Read {
+        request.meta.own_pages();
     }
 }
 
@@ -247,6 +260,7 @@ pub(crate) fn diagnose_read(
 
 /// The command that carries a whole request, with its buffers.
 fn command(target: &Target, request: &Request, extent: &Extent, lba: u64) -> Result<NvmePassthru> {
+    prepare_memory(request);
     let offer = target.offer();
     let format = offer.format()?;
     let span = Span { nsid: offer.facts.nsid.value, lba, blocks: extent.blocks as u32 };
