@@ -255,6 +255,22 @@ fn overlap(a: (*mut u8, usize), b: (*mut u8, usize)) -> bool {
     a.1 != 0 && b.1 != 0 && a.0.addr() < end(b) && b.0.addr() < end(a)
 }
 
+/// Makes every page of some memory the process's own, as a write does. One that was never written may be the kernel's page
+/// of zeros, and 6.12 has been seen to let a device read metadata into that: then every program's fresh memory
+/// holds it.
+pub(crate) fn own_pages(bytes: &mut [u8]) {
+    let mut at = 0;
+    while let Some(byte) = bytes.get_mut(at) {
+        let byte = std::ptr::from_mut(byte);
+        // SAFETY: an exclusive byte. What it holds stays.
+        unsafe { byte.write_volatile(byte.read_volatile()) };
+        at += PAGE - byte.addr() % PAGE;
+    }
+}
+
+/// The smallest there is.
+const PAGE: usize = 4096;
+
 /// Memory that its owner has lent until the request that works on it has ended: what a slice needs to be
 /// sound, promised once.
 #[derive(Debug, Clone, Copy)]
@@ -320,6 +336,11 @@ impl Lent {
             slice.get_mut(range).filter(|piece| !piece.is_empty())
         });
         pieces.map(IoSliceMut::new).collect()
+    }
+
+    /// See [`own_pages`].
+    pub(crate) fn own_pages(mut self) {
+        self.slices_mut().for_each(own_pages);
     }
 
     /// The bytes, to be changed.

@@ -125,7 +125,7 @@ impl Queue {
         }
         let route = self.route(target, request, allow)?;
         let carrier = match route.path {
-            Paths::ATTR => Carrier::Attr { fd: target.as_raw_fd() },
+            Paths::ATTR => attr(target, request),
             Paths::URING_CMD => self.uring_cmd(target, request, &route)?,
             _ => {
                 let (path, work) = (route.path, Work::new(target, request, &route));
@@ -167,7 +167,7 @@ impl Queue {
         let own = own.ok_or(Error::Invalid(c"queue: urx_run() wants one with its own ring"))?;
         let route = self.route(target, request, allow)?;
         let carrier = match route.path {
-            Paths::ATTR => Carrier::Attr { fd: target.as_raw_fd() },
+            Paths::ATTR => attr(target, request),
             Paths::URING_CMD => self.uring_cmd(target, request, &route)?,
             path => {
                 let mut io = Io::new(target, Carrier::None, request, &route);
@@ -182,6 +182,19 @@ impl Queue {
         };
         let (res, value) = own.lock().unwrap_or_else(PoisonError::into_inner).submit(&sqe)?;
         Ok(io.finish(&Completed { res, value }))
+    }
+}
+
+/// With the PI attribute.
+fn attr(target: &Target, request: &Request) -> Carrier {
+    prepare_memory(request);
+    Carrier::Attr { fd: target.as_raw_fd() }
+}
+
+/// What the kernel is about to be given, as a read by ioctl has it done in `passthru`.
+fn prepare_memory(request: &Request) {
+    if request.op == Op::Read {
+        request.meta.own_pages();
     }
 }
 
@@ -240,6 +253,7 @@ pub(crate) fn diagnose_read(
 
 /// The command that carries a whole request, with its buffers.
 fn command(target: &Target, request: &Request, extent: &Extent, lba: u64) -> Result<NvmePassthru> {
+    prepare_memory(request);
     let offer = target.offer();
     let format = offer.format()?;
     let span = Span { nsid: offer.facts.nsid.value, lba, blocks: extent.blocks as u32 };

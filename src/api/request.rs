@@ -146,10 +146,10 @@ impl<D, M> Request<D, M> {
 }
 
 impl<D: Memory, M: Memory> Request<D, M> {
-    /// The request as plain data of which only addresses and lengths are looked at.
+    /// The request as plain data for a call that is over before anything else is done with it.
     #[allow(unsafe_code, reason = "promises what follows from that")]
     pub(super) fn addresses(&mut self) -> Result<command::Request> {
-        // SAFETY: no byte of it is touched, says whoever asks for addresses.
+        // SAFETY: nothing of it is touched later, says whoever asks for addresses.
         unsafe { self.lend() }
     }
 

@@ -6,6 +6,7 @@ use std::io::IoSliceMut;
 use super::Device;
 use crate::abi::NvmePassthru;
 use crate::error::{Error, Result};
+use crate::memory::own_pages;
 use crate::sys::nvme::{Answer, pass_through};
 
 /// Issues a command whose blocks take `wire` bytes of data and of metadata, and refuses to if the
@@ -24,6 +25,10 @@ pub(super) fn issue(
     };
     if bytes != wire.0 {
         return Err(Error::Invalid(c"data: shorter than the request says"));
+    }
+    const TO_HOST: u8 = 2; // NVM Express base specification: data transfer in bits 1:0 of an opcode
+    if command.opcode & 3 == TO_HOST {
+        own_pages(meta);
     }
     // SAFETY: compared just now; `wire` is counted from the same number of blocks as the command's NLB.
     unsafe { pass_through(device.fd, device.via, command, data, meta) }
