@@ -157,12 +157,20 @@ fn build(places: &Places, jobs: &[Job]) -> Vec<io::Result<Outcome>> {
 fn compile(places: &Places, name: &str) -> io::Result<Outcome> {
     let source = places.sources.join(name).with_extension("c");
     let binary = places.binaries.join(name);
-    let helpers =
-        ["urx_test.h", "urx_ladder.h", "zones.h"].map(|helper| places.sources.join(helper));
+    let helpers = [
+        "urx_test.h",
+        "urx_ladder.h",
+        "zones.h",
+        "ublk.h",
+        "../examples/ublk_pi.c",
+        "../examples/ublk_server.h",
+    ];
+    let helpers = helpers.map(|helper| places.sources.join(helper));
     let header = places.include.join("liburing-ext.h");
     let runner = std::env::current_exe()?;
-    let [shared, ladder, zones] = &helpers;
-    if is_newer(&binary, &[&source, shared, ladder, zones, &header, &places.library, &runner]) {
+    let mut parts: Vec<&Path> = helpers.iter().map(PathBuf::as_path).collect();
+    parts.extend([&source, &header, &places.library, &runner].map(PathBuf::as_path));
+    if is_newer(&binary, &parts) {
         return Ok(Outcome::Ok);
     }
     let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);

@@ -18,7 +18,7 @@ static void modes(unsigned ring_flags, unsigned char ways)
 	in = blocks_of(&dev, BLOCKS, 2);
 	/* More rounds than the ring has entries: entries are used again. */
 	for (int round = 0; round < 24; round++) {
-		bool write = round % 2 == 0, wrong = round % 3 == 2;
+		bool write = round % 2 == 0, wrong = round % 3 == 2 && !on_ublk();
 		struct blocks *b = write ? &out : &in;
 		struct urx_attr_pi attr = { .flags = 7, .app_tag = wrong ? 8 : 9, .seed = AT,
 					    .len = (uint32_t)b->meta_len, .addr = (uintptr_t)b->meta };

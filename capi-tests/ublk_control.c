@@ -31,10 +31,36 @@ static void pure(void)
 	CHECK_EQ(offsetof(struct urx_ublk_desc, addr), 16);
 }
 
-static void nulls(void)
+static void wrong_arguments(void)
 {
+	struct urx_ublk_device device = { .size = sizeof(device) - 1, .dev_id = URX_UBLK_ANY };
+	struct urx_ublk_params params = { .size = sizeof(params), .bytes = 1 << 20, .block = 512 };
+	struct {
+		struct urx_ublk_device known;
+		uint64_t newer;
+	} tail = { { .size = sizeof(tail), .dev_id = URX_UBLK_ANY }, 1 };
 	const char *why = NULL;
 
+	CHECK_EQ(urx_ublk_features(NULL, &why), -EINVAL);
+	CHECK(begins(why, "features: "));
+	CHECK_EQ(urx_ublk_add(&device, &why), -EINVAL);
+	CHECK(begins(why, "size: "));
+	CHECK_EQ(urx_ublk_info(0, &device), -EINVAL);
+	CHECK_EQ(urx_ublk_add(&tail.known, &why), -E2BIG);
+	CHECK(begins(why, "size: "));
+	params.reserved[2] = 1;
+	CHECK_EQ(urx_ublk_set_params(0, &params, &why), -EINVAL);
+	CHECK(begins(why, "reserved: "));
+	params.reserved[2] = 0;
+	params.format.meta_size = 8;
+	CHECK_EQ(urx_ublk_set_params(0, &params, &why), -EINVAL);
+	CHECK(begins(why, "format.size: "));
+	params.format = (struct urx_pi_format){ .size = sizeof(params.format), .meta_size = 8, .interval = 4096,
+						.guard = 9, .pi_type = 1 };
+	CHECK_EQ(urx_ublk_set_params(0, &params, &why), -EINVAL);
+	CHECK(begins(why, "guard: "));
+	params.size = 0;
+	CHECK_EQ(urx_ublk_get_params(0, &params), -EINVAL);
 	CHECK_EQ(urx_ublk_add(NULL, &why), -EINVAL);
 	CHECK(why && *why);
 	CHECK_EQ(urx_ublk_info(0, NULL), -EINVAL);
@@ -111,6 +137,24 @@ static void as_nobody(void)
 	CHECK_EQ(waitpid(child, &status, 0), child);
 	CHECK_EQ(status, 0);
 	CHECK_EQ(chmod("/dev/ublk-control", 0600), 0);
+}
+
+/* Nor is a process without io_uring. */
+static void without_uring(void)
+{
+	FILE *knob = fopen("/proc/sys/kernel/io_uring_disabled", "w");
+	const char *why = NULL;
+	uint64_t features;
+
+	CHECK(knob);
+	CHECK(fputs("2", knob) >= 0);
+	CHECK_EQ(fclose(knob), 0);
+	CHECK_EQ(urx_ublk_features(&features, &why), -EPERM);
+	CHECK(begins(why, "permission: io_uring"));
+	knob = fopen("/proc/sys/kernel/io_uring_disabled", "w");
+	CHECK(knob);
+	CHECK(fputs("0", knob) >= 0);
+	CHECK_EQ(fclose(knob), 0);
 }
 
 static void refusals(uint64_t features)
@@ -286,7 +330,7 @@ int main(void)
 	uint64_t features = 0;
 
 	pure();
-	nulls();
+	wrong_arguments();
 	if (!kernel && !access("/dev/ublk-control", F_OK))
 		skip("needs a machine of its own: vm/check");
 	without_driver(); /* there is none, or it is not loaded yet */
@@ -299,6 +343,7 @@ int main(void)
 	CHECK(features & URX_UBLK_F_USER_COPY);
 	CHECK_EQ(!!(features & URX_UBLK_F_AUTO_BUF_REG), strcmp(kernel, "6.12") != 0);
 	as_nobody();
+	without_uring();
 	refusals(features);
 	round_trip(features);
 	held_open();

@@ -269,6 +269,15 @@ static inline void need_attr(void)
 		skip("this kernel has no PI attribute");
 }
 
+/*
+ * Whether the namespaces are devices of examples/ublk_pi.c (tests/ublk). Its server checks guard and reference tag of
+ * every write; what a request asks for, the driver does not tell it, nor an application tag.
+ */
+static inline bool on_ublk(void)
+{
+	return getenv("URX_UBLK") != NULL;
+}
+
 static inline void dev_target(struct dev *dev, const char *label)
 {
 	struct urx_target_opts opts = { .size = sizeof(opts), .flags = URX_TARGET_WRITE };

@@ -322,6 +322,9 @@ impl urx_ublk_params {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_ublk_features(features: *mut u64, why: *mut *const c_char) -> c_int {
     let ask = || {
+        if features.is_null() {
+            return Err(Error::Invalid(c"features: NULL"));
+        }
         let told = keeping_errno(ublk::features)?;
         // SAFETY: src/capi/mod.rs, as for every pointer of an exported function.
         unsafe { write(features, told) }

@@ -56,9 +56,6 @@ pub(super) struct Choice {
 pub(super) fn choose(choice: &Choice, registered_sockets: impl FnOnce() -> bool) -> Result<Ways> {
     let mut why = Error::Unsupported(c"allow: no way that is left can carry this");
     let mut ways = choice.ways;
-    if ways.contains(Ways::USER_COPY) && choice.bytes <= choice.copy_most {
-        return Ok(Ways::USER_COPY);
-    }
     let mut without = |way: Ways, lacks: bool, error| {
         if lacks && ways.intersects(way) {
             ways.remove(way);
@@ -75,7 +72,11 @@ pub(super) fn choose(choice: &Choice, registered_sockets: impl FnOnce() -> bool)
         );
         without(Ways::AUTO_REG | Ways::REGISTER, !registered_sockets(), old);
     }
-    let best = [Ways::AUTO_REG, Ways::REGISTER, Ways::USER_COPY, Ways::BUFFER];
+    // What the driver has done is done; two commands more are worth it from some size on.
+    let best = match choice.bytes <= choice.copy_most {
+        true => [Ways::AUTO_REG, Ways::USER_COPY, Ways::REGISTER, Ways::BUFFER],
+        false => [Ways::AUTO_REG, Ways::REGISTER, Ways::USER_COPY, Ways::BUFFER],
+    };
     best.into_iter().find(|way| ways.contains(*way)).ok_or(why)
 }
 
@@ -137,9 +138,11 @@ mod tests {
         let pick = |choice: Choice| choose(&choice, || false).map_err(Error::errno);
         let (auto, register) = (Ways::AUTO_REG, Ways::REGISTER);
         assert_eq!(pick(CHOICE), Ok(auto));
-        assert_eq!(pick(Choice { bytes: 100, ..CHOICE }), Ok(Ways::USER_COPY));
-        assert_eq!(pick(Choice { bytes: 1, ways: auto | register, ..CHOICE }), Ok(auto));
-        assert_eq!(pick(Choice { automatic: false, ..CHOICE }), Ok(register));
+        assert_eq!(pick(Choice { bytes: 1, ..CHOICE }), Ok(auto));
+        let by_hand = Choice { automatic: false, ..CHOICE };
+        assert_eq!(pick(by_hand), Ok(register));
+        assert_eq!(pick(Choice { bytes: 100, ..by_hand }), Ok(Ways::USER_COPY));
+        assert_eq!(pick(Choice { bytes: 1, ways: register, ..by_hand }), Ok(register));
         assert_eq!(pick(Choice { automatic: false, ways: auto, ..CHOICE }), Err(libc::EBUSY));
         let cut = Choice { automatic: false, chains: false, ..CHOICE };
         assert_eq!(pick(cut), Ok(Ways::USER_COPY));
