@@ -124,7 +124,8 @@ static void threads_when_needed(void)
 			ask_push(&way, asks[n], 0, n);
 			CHECK(workers() <= 3);
 		}
-		nap(5); /* a thread names itself when it runs */
+		for (unsigned tries = 0; workers() < 3 && tries < 2000; tries++)
+			nap(1); /* a thread names itself when it runs */
 		CHECK_EQ(workers(), 3);
 		submit(&way, COUNT(asks));
 		for (unsigned n = 0; n < COUNT(asks); n++) {
