@@ -205,6 +205,23 @@ static inline void server_plain(struct server *s, int tag)
 	server_commit(s, tag, server_finish(s, &fused));
 }
 
+/* Serves until all fetches have ended. There may be requests that nobody made: the kernel looks for partitions. */
+static inline void server_rest(struct server *s)
+{
+	struct io_uring_cqe cqe;
+
+	while (s->gone != (1u << s->dev.depth) - 1) {
+		int tag = s->arrived ? __builtin_ctz(s->arrived) : -1;
+
+		if (tag < 0) {
+			CHECK(!server_reap(s, &cqe, &(bool){ false }));
+			continue;
+		}
+		s->arrived &= s->arrived - 1;
+		server_plain(s, tag);
+	}
+}
+
 /* -------------------------------------------------------------- the device's user */
 
 struct user {
@@ -361,13 +378,11 @@ static inline void *stop_main(void *arg)
 static inline void server_down(struct server *s)
 {
 	struct starter stopper = { .dev_id = s->dev.dev_id };
-	struct io_uring_cqe cqe;
 	pthread_t thread;
 
 	close(s->disk);
 	CHECK_EQ(pthread_create(&thread, NULL, stop_main, &stopper), 0);
-	while (s->gone != (1u << s->dev.depth) - 1)
-		CHECK(!server_reap(s, &cqe, &(bool){ false }));
+	server_rest(s);
 	CHECK_EQ(pthread_join(thread, NULL), 0);
 	CHECK_EQ(stopper.ret, 0);
 	urx_ublk_close(s->ublk);
