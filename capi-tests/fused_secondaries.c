@@ -15,6 +15,7 @@ static const char *const names[] = { "READ", "WRITE", "READV", "WRITEV", "SEND",
 static struct server s;
 static uint8_t *data, *file_data;
 static int file, pair[2], tcp[2];
+static bool can_copy;
 static bool old_sockets; /* no SEND and RECV with registered buffers */
 
 static bool fills(enum kind kind)
@@ -127,7 +128,7 @@ static void moves(enum kind kind, uint32_t at, uint32_t len)
 	ret = plan(tag, &sqe, 1, &fused);
 	memset(iov, 0xff, sizeof(iov)); /* were copied */
 	if (ret == -EOPNOTSUPP && (kind == SEND || kind == RECV)) {
-		CHECK(kernel() < 7002 && !(s.dev.flags & URX_UBLK_F_USER_COPY));
+		CHECK(kernel() < 7002 && !can_copy);
 		if (kind == RECV)
 			receive(pair[0], other, len);
 		server_commit(&s, tag, -EIO);
@@ -359,6 +360,7 @@ int main(void)
 		printf("flags %#llx, path %u\n", (unsigned long long)ublk_ways[n].flags, ublk_ways[n].path);
 		fflush(stdout);
 		server_up(&s, ublk_ways[n].flags, ublk_ways[n].allow, 0);
+		can_copy = ublk_ways[n].path >= URX_FUSED_USER_COPY;
 		ranges();
 		beside();
 		members();

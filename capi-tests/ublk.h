@@ -41,9 +41,11 @@ struct server {
 static inline uint64_t ublk_features(void)
 {
 	const char *slot = getenv("URX_KERNEL"), *why = NULL;
-	uint64_t features = 0;
+	static uint64_t features;
 	int ret;
 
+	if (features)
+		return features;
 	need_vm();
 	if (slot && (!strcmp(slot, "5.10") || !strcmp(slot, "6.1"))) {
 		struct urx_ublk_device device = { .size = sizeof(device), .dev_id = URX_UBLK_ANY };
@@ -301,15 +303,31 @@ static inline void *start_main(void *arg)
 	return NULL;
 }
 
+static struct server *serving;
+
+/* A process ends when its threads have, and one that uses the device waits for the server for ever. */
+static inline void server_abandon(void)
+{
+	if (!serving)
+		return;
+	io_uring_queue_exit(&serving->ring);
+	urx_ublk_unmap(serving->descs, serving->dev.depth);
+	close(serving->fd);
+	urx_ublk_delete(serving->dev.dev_id);
+}
+
 /* A device with these features, up to the point where it is served. `opts` has allow, copy_most and the table. */
 static inline void server_add(struct server *s, uint64_t flags, unsigned ring_flags, struct urx_ublk_opts opts)
 {
 	struct urx_ublk_params params = { .size = sizeof(params), .bytes = DEV_BYTES, .block = 512,
 					  .max_request = MOST_BYTES };
+	static bool ever;
 	const char *why = "";
 	char path[32];
 	int ret;
 
+	/* Else requests that no test made may come at any time, from a worker of the kernel's. */
+	flags |= ublk_features() & URX_UBLK_F_NO_PARTITIONS;
 	*s = (struct server){ .dev = { .size = sizeof(s->dev), .dev_id = URX_UBLK_ANY, .depth = 4,
 				       .max_request = MOST_BYTES, .flags = flags } };
 	s->backing = memfd_create("image", 0);
@@ -321,6 +339,10 @@ static inline void server_add(struct server *s, uint64_t flags, unsigned ring_fl
 		FAIL("urx_ublk_add: %s", why);
 	if (urx_ublk_set_params(s->dev.dev_id, &params, &why))
 		FAIL("urx_ublk_set_params: %s", why);
+	if (!ever)
+		atexit(server_abandon);
+	ever = true;
+	serving = s;
 	snprintf(path, sizeof(path), "/dev/ublkc%u", s->dev.dev_id);
 	for (int n = 0; (s->fd = open(path, O_RDWR | O_CLOEXEC)) < 0 && n < 100; n++)
 		usleep(10000);
@@ -348,20 +370,29 @@ static inline void server_add(struct server *s, uint64_t flags, unsigned ring_fl
 	CHECK_EQ(io_uring_submit(&s->ring), s->dev.depth);
 }
 
-/* The block device is there, and quiet. */
-static inline void server_start(struct server *s)
+/* The block device is there, and quiet. `refuse`: no request can be served, which keeps no device from starting. */
+static inline void server_start_empty(struct server *s, bool refuse)
 {
 	struct starter starter = { .dev_id = s->dev.dev_id };
 	pthread_t thread;
 	int tag;
 
 	CHECK_EQ(pthread_create(&thread, NULL, start_main, &starter), 0);
-	while ((tag = server_take(s, &starter.done)) >= 0)
-		server_plain(s, tag);
+	while ((tag = server_take(s, &starter.done)) >= 0) {
+		if (refuse)
+			server_commit(s, tag, -EIO);
+		else
+			server_plain(s, tag);
+	}
 	CHECK_EQ(pthread_join(thread, NULL), 0);
 	CHECK_EQ(starter.ret, 0);
 	s->disk = starter.disk;
 	CHECK(s->disk >= 0);
+}
+
+static inline void server_start(struct server *s)
+{
+	server_start_empty(s, false);
 }
 
 static inline void server_up(struct server *s, uint64_t flags, uint32_t allow, uint32_t copy_most)
@@ -393,6 +424,7 @@ static inline void server_down(struct server *s)
 	server_rest(s);
 	CHECK_EQ(pthread_join(thread, NULL), 0);
 	CHECK_EQ(stopper.ret, 0);
+	serving = NULL;
 	urx_ublk_close(s->ublk);
 	urx_queue_close(s->queue);
 	io_uring_queue_exit(&s->ring);

@@ -1055,7 +1055,8 @@ struct urx_ublk;
 struct urx_ublk_opts {
 	uint32_t size; /* sizeof(struct urx_ublk_opts) */
 	uint32_t allow; /* URX_FUSED_ that may be taken; 0: all that the device has */
-	int32_t char_fd; /* /dev/ublkcN; stays the caller's */
+	/** /dev/ublkcN; stays the caller's, who keeps it open until the last command is over */
+	int32_t char_fd;
 	uint16_t q_id; /* which queue */
 	uint16_t depth; /* its requests */
 	/** URX_UBLK_F_ of the device, as urx_ublk_add() or urx_ublk_info() told them */
@@ -1108,10 +1109,7 @@ struct urx_fused {
 int urx_ublk_open(struct urx_ublk **ublk, const struct urx_queue *queue,
 		const struct urx_ublk_opts *opts, const char **why) URX_NOEXCEPT;
 
-/**
- * Commands that are under way go on, and may be ended after it. NULL does nothing. The character
- * device is closed when they have ended and the caller has closed it.
- */
+/** Commands that are under way go on, and may be ended after it. NULL does nothing. */
 void urx_ublk_close(struct urx_ublk *ublk) URX_NOEXCEPT;
 
 /**

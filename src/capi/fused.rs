@@ -50,7 +50,7 @@ pub struct urx_ublk_opts {
     pub size: u32,
     /// URX_FUSED_ that may be taken; 0: all that the device has
     pub allow: u32,
-    /// /dev/ublkcN; stays the caller's
+    /// /dev/ublkcN; stays the caller's, who keeps it open until the last command is over
     pub char_fd: i32,
     /// which queue
     pub q_id: u16,
@@ -168,8 +168,7 @@ pub unsafe extern "C" fn urx_ublk_open(
     unsafe { guard_why(why, || hand_out(ublk, || keeping_errno(make)), c"the queue can be served") }
 }
 
-/// Commands that are under way go on, and may be ended after it. NULL does nothing. The character device is closed
-/// when they have ended and the caller has closed it.
+/// Commands that are under way go on, and may be ended after it. NULL does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_ublk_close(ublk: *mut urx_ublk) {
     if !ublk.is_null() {

@@ -13,9 +13,8 @@ mod rfc;
 mod secondary;
 mod ways;
 
-use std::fs::File;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::abi::Sqe;
@@ -66,8 +65,8 @@ pub(crate) struct Ublk(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// A descriptor of our own: a number that the caller closes may become another file.
-    device: File,
+    /// The caller's: while it is open, so is the device, and nobody else can serve or delete it.
+    device: BorrowedFd<'static>,
     options: Options,
     /// What device and caller allow.
     ways: Ways,
@@ -111,8 +110,8 @@ impl Ublk {
         if free == 0 && ways == Ways::REGISTER {
             return Err(Error::Invalid(c"buf_count: none, but this way needs them"));
         }
-        let device = sys::duplicate(options.char_fd)?;
-        if !sys::is_char_device(device.as_fd())? {
+        let device = sys::lent(options.char_fd)?;
+        if !sys::is_char_device(device)? {
             return Err(Error::Invalid(c"char_fd: not a character device"));
         }
         let state = State {
@@ -278,7 +277,7 @@ impl Shared {
     fn copy_out(&self, tag: u16, buffer: &mut Buffer, start: u32, end: u32) -> Result<()> {
         let (at, len) = (copy_offset(self.options.q_id, tag, start, false), end - start);
         let into = buffer.bytes_mut().get_mut(..len as usize).unwrap_or(&mut []);
-        match file::read(self.device.as_fd(), &mut [std::io::IoSliceMut::new(into)], at)? {
+        match file::read(self.device, &mut [std::io::IoSliceMut::new(into)], at)? {
             all if all == len as usize => Ok(()),
             _ => Err(Error::Os(libc::EIO)),
         }
@@ -287,9 +286,12 @@ impl Shared {
     /// Bytes for what is read from the device, from byte `start` on.
     fn copy_in(&self, tag: u16, bytes: &[u8], start: u32) -> Result<()> {
         let at = copy_offset(self.options.q_id, tag, start, false);
-        match file::write(self.device.as_fd(), &[std::io::IoSlice::new(bytes)], at)? {
+        match file::write(self.device, &[std::io::IoSlice::new(bytes)], at)? {
             all if all == bytes.len() => Ok(()),
             _ => Err(Error::Os(libc::EIO)),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

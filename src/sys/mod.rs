@@ -97,6 +97,15 @@ pub(crate) fn is_char_device(fd: BorrowedFd<'_>) -> Result<bool> {
     }
 }
 
+/// A descriptor of a C caller's, who has promised to keep it open as long as what was made with it.
+pub(crate) fn lent(fd: i32) -> Result<BorrowedFd<'static>> {
+    if fd < 0 {
+        return Err(crate::error::Error::Os(libc::EBADF));
+    }
+    // SAFETY: not -1; open, the caller promised. It is used for system calls alone, which answer for any other number.
+    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
 /// A second descriptor of the same open file, closed on exec.
 pub(crate) fn duplicate(fd: i32) -> Result<File> {
     // SAFETY: a number that is not a descriptor is answered by EBADF.
