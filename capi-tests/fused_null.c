@@ -56,6 +56,7 @@ static void opening(void)
 	WITH(features, 1ull << 2, -EOPNOTSUPP, "features: ");
 	WITH(features, URX_UBLK_F_AUTO_BUF_REG, -EINVAL, "buf_count: ");
 	WITH(descs, NULL, -EINVAL, "descs: ");
+	WITH(descs, (void *)((char *)descs + 4), -EINVAL, "descs: ");
 	WITH(buf_count, 0, -EINVAL, "buf_count: ");
 	WITH(buf_base, 65535, -EINVAL, "buf_count: ");
 	WITH(reserved0, 1, -EINVAL, "reserved: ");

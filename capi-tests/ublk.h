@@ -397,8 +397,11 @@ static inline void server_down(struct server *s)
 
 	close(s->disk);
 	CHECK_EQ(pthread_create(&thread, NULL, stop_main, &stopper), 0);
-	while (s->gone != (1u << s->dev.depth) - 1)
+	while (s->gone != (1u << s->dev.depth) - 1) {
 		CHECK(!server_reap(s, &cqe, &(bool){ false }));
+		if (s->arrived)
+			server_plain(s, server_take(s, NULL));
+	}
 	CHECK_EQ(pthread_join(thread, NULL), 0);
 	CHECK_EQ(stopper.ret, 0);
 	serving = NULL;

@@ -147,8 +147,8 @@ pub unsafe extern "C" fn urx_ublk_open(
         let (ring, opts) = unsafe { (object(queue)?.0.ring(), read_sized(opts)?) };
         reserved(&opts.reserved)?;
         reserved(&[opts.reserved0.into()])?;
-        if opts.descs.is_null() {
-            return Err(Error::Invalid(c"descs: NULL"));
+        if opts.descs.is_null() || !opts.descs.is_aligned() {
+            return Err(Error::Invalid(c"descs: NULL, or not from urx_ublk_map()"));
         }
         let allow = Ways::from_bits(opts.allow).ok_or(Error::Invalid(c"allow: an unknown way"))?;
         let options = Options {
