@@ -167,6 +167,7 @@ static void commands(void)
 		sqes[2] = &filled[2];
 		CHECK_BYTES(filled, before, sizeof(filled), "refused");
 		CHECK_EQ(urx_fused_result(&fused, 0, &cqe), -EINVAL); /* not prepared yet */
+		CHECK_EQ(urx_ublk_buf_put(ublk, (uint16_t)(8 + n % 2)), -EINVAL); /* the command's */
 		urx_fused_drop(&fused);
 		urx_fused_drop(&fused);
 		CHECK_EQ(urx_fused_result(&fused, 0, &cqe), -EINVAL);

@@ -247,7 +247,7 @@ pub unsafe extern "C" fn urx_ublk_buf_get(ublk: *mut urx_ublk, buf_index: *mut u
     })
 }
 
-/// Gives it back. -EINVAL: it was not handed out. One that a fused command has is not the caller's to give back.
+/// Gives it back. -EINVAL: it was not handed out by that function, or is back already.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_ublk_buf_put(ublk: *mut urx_ublk, buf_index: u16) -> c_int {
     // SAFETY: src/capi/mod.rs.
@@ -371,7 +371,7 @@ pub unsafe extern "C" fn urx_fused_result(
 }
 
 /// Gives back a planned command whose CQEs will not come: its SQEs were never submitted and will not be, or their ring is
-/// gone. NULL, or without a command, does nothing.
+/// gone. NULL, or without a command, does nothing. The index of one that was prepared is not used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_fused_drop(fused: *mut urx_fused) {
     guard(|| {
