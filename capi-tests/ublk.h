@@ -169,9 +169,9 @@ static inline int server_take(struct server *s, const volatile bool *flag)
 
 	while (!s->arrived) {
 		CHECK(!server_reap(s, &cqe, flag ? flag : &always));
-		if (flag && *flag)
-			return -1;
 		CHECK(!s->gone);
+		if (!s->arrived && flag && *flag)
+			return -1;
 	}
 	tag = __builtin_ctz(s->arrived);
 	s->arrived &= s->arrived - 1;
@@ -378,11 +378,15 @@ static inline void server_start_empty(struct server *s, bool refuse)
 	int tag;
 
 	CHECK_EQ(pthread_create(&thread, NULL, start_main, &starter), 0);
-	while ((tag = server_take(s, &starter.done)) >= 0) {
-		if (refuse)
-			server_commit(s, tag, -EIO);
-		else
-			server_plain(s, tag);
+	/* What the kernel reads ahead in its look for partitions comes later than that ends: five quiet ticks. */
+	for (int quiet = 0; quiet < 5; quiet++) {
+		while ((tag = server_take(s, &starter.done)) >= 0) {
+			if (refuse)
+				server_commit(s, tag, -EIO);
+			else
+				server_plain(s, tag);
+			quiet = 0;
+		}
 	}
 	CHECK_EQ(pthread_join(thread, NULL), 0);
 	CHECK_EQ(starter.ret, 0);
