@@ -258,9 +258,14 @@ int main(int argc, char **argv)
 	unsigned budget = argc > 1 ? (unsigned)atoi(argv[1]) : 64; /* MiB of one run with the largest requests */
 	uint8_t *buf = aligned_alloc(4096, DEPTH * MOST_BYTES);
 	struct io_uring ring;
+	uint64_t features = 0;
 
 	MUST(buf && budget);
-	MUST(!system("urx-modprobe ublk_drv"));
+	if (system("urx-modprobe ublk_drv") || urx_ublk_features(&features, NULL) ||
+	    !(features & URX_UBLK_F_AUTO_BUF_REG)) {
+		fprintf(stderr, "no zero copy: this kernel has no ublk, or one before 6.16\n");
+		return 0;
+	}
 	MUST(!io_uring_queue_init(DEPTH, &ring, 0));
 	for (size_t n = 0; n < COUNT(sides); n++)
 		up(&sides[n]);

@@ -56,6 +56,7 @@ static void opening(void)
 	WITH(features, 1ull << 2, -EOPNOTSUPP, "features: ");
 	WITH(features, URX_UBLK_F_AUTO_BUF_REG, -EINVAL, "buf_count: ");
 	WITH(descs, NULL, -EINVAL, "descs: ");
+	WITH(descs, (void *)((char *)descs + 4), -EINVAL, "descs: ");
 	WITH(buf_count, 0, -EINVAL, "buf_count: ");
 	WITH(buf_base, 65535, -EINVAL, "buf_count: ");
 	WITH(reserved0, 1, -EINVAL, "reserved: ");
@@ -166,6 +167,7 @@ static void commands(void)
 		sqes[2] = &filled[2];
 		CHECK_BYTES(filled, before, sizeof(filled), "refused");
 		CHECK_EQ(urx_fused_result(&fused, 0, &cqe), -EINVAL); /* not prepared yet */
+		CHECK_EQ(urx_ublk_buf_put(ublk, (uint16_t)(8 + n % 2)), -EINVAL); /* the command's */
 		urx_fused_drop(&fused);
 		urx_fused_drop(&fused);
 		CHECK_EQ(urx_fused_result(&fused, 0, &cqe), -EINVAL);

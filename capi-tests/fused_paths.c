@@ -65,6 +65,58 @@ static void by_size(void)
 	server_down(&s);
 }
 
+/* Rings of other kinds; one that shares its SQPOLL thread would cut a chain, and is told so. */
+static void rings(void)
+{
+	static const unsigned kinds[] = { RING_SQPOLL, RING_DEFER, RING_BIG, RING_BIG | RING_DEFER };
+	struct urx_ublk_opts opts = { .buf_count = TABLE, .copy_most = 1 };
+	uint64_t flags = URX_UBLK_F_ZERO_COPY | URX_UBLK_F_USER_COPY;
+	uint8_t *out = pages(65536), *in = pages(65536);
+	struct io_uring_sqe sqe = { 0 };
+	struct urx_queue *shared;
+	struct urx_fused fused;
+	struct urx_ublk *other;
+	struct server s;
+	struct user u;
+	const char *why;
+	int tag;
+
+	for (size_t n = 0; n < COUNT(kinds); n++) {
+		server_add(&s, flags, kinds[n], opts);
+		server_start(&s);
+		fill(out, 65536, n);
+		CHECK_EQ(user_plain(&s, true, out, 65536, 0), 65536);
+		CHECK_BYTES(s.image, out, 65536, "written");
+		CHECK_EQ(user_plain(&s, false, in, 65536, 0), 65536);
+		CHECK_BYTES(in, out, 65536, "read");
+		CHECK_EQ(chosen(&s, 65536), URX_FUSED_REGISTER);
+		server_down(&s);
+	}
+	server_up(&s, flags, 0, 1);
+	CHECK_EQ(urx_queue_open(&shared, 0, RING_SQPOLL | 1u << 5, 0, NULL), 0); /* ATTACH_WQ */
+	opts.size = sizeof(opts), opts.char_fd = s.fd, opts.depth = s.dev.depth, opts.descs = s.descs;
+	opts.features = s.dev.flags;
+	user_begin(&s, &u, true, out, 4096, 0);
+	tag = server_take(&s, NULL);
+	io_uring_prep_write(&sqe, s.backing, NULL, 4096, 0);
+	CHECK_EQ(urx_ublk_open(&other, shared, &opts, NULL), 0);
+	CHECK_EQ(urx_fused_plan(other, &fused, (uint16_t)tag, &sqe, 1, NULL), 0);
+	CHECK_EQ(fused.path, URX_FUSED_USER_COPY);
+	urx_fused_drop(&fused);
+	urx_ublk_close(other);
+	opts.allow = URX_FUSED_REGISTER;
+	CHECK_EQ(urx_ublk_open(&other, shared, &opts, NULL), 0);
+	CHECK_EQ(urx_fused_plan(other, &fused, (uint16_t)tag, &sqe, 1, &why), -EOPNOTSUPP);
+	CHECK(begins(why, "queue: "));
+	urx_ublk_close(other);
+	server_plain(&s, tag);
+	CHECK_EQ(user_end(&u), 4096);
+	urx_queue_close(shared);
+	server_down(&s);
+	free(out);
+	free(in);
+}
+
 int main(void)
 {
 	uint64_t features = ublk_features();
@@ -89,7 +141,9 @@ int main(void)
 		}
 		server_down(&s);
 	}
-	if (features & URX_UBLK_F_AUTO_BUF_REG)
+	if (features & URX_UBLK_F_AUTO_BUF_REG) {
 		by_size();
+		rings();
+	}
 	return 0;
 }

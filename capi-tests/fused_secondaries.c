@@ -250,6 +250,22 @@ static void beside(void)
 	memcpy(want + 1024, file_data + 1024, LEN - 1024);
 	CHECK_BYTES(data, want, LEN, "two requests");
 
+	/* Of a bounce only what came: a server that commits more than there is shows the reader his own memory. */
+	if (s.dev.flags & (URX_UBLK_F_ZERO_COPY | URX_UBLK_F_USER_COPY | URX_UBLK_F_AUTO_BUF_REG)) {
+		CHECK_EQ(ftruncate(small, 1024), 0);
+		sqes[0] = prepared(READ, 0, LEN, iov);
+		sqes[0].fd = small;
+		memset(data, 0x33, LEN);
+		tag = taken(&u, false);
+		CHECK_EQ(plan(tag, sqes, 1, &fused), 0);
+		CHECK_EQ(server_finish(&s, &fused), 1024);
+		server_commit(&s, tag, LEN);
+		CHECK_EQ(user_end(&u), LEN);
+		CHECK_BYTES(data, want, 1024, "came");
+		for (size_t n = 1024; n < LEN; n++)
+			CHECK_EQ(data[n], 0x33);
+	}
+
 	/* A RECV that gets less than it has room for. */
 	sqes[0] = prepared(RECV, 4096, 4096, iov);
 	sqes[0].msg_flags = 0;

@@ -1140,10 +1140,7 @@ int urx_prep_ublk_unregister(struct io_uring_sqe *sqe, struct urx_ublk *ublk, ui
 /** An index of the ring's table that nobody uses. -EAGAIN: none. */
 int urx_ublk_buf_get(struct urx_ublk *ublk, uint16_t *buf_index) URX_NOEXCEPT;
 
-/**
- * Gives it back. -EINVAL: it was not handed out. One that a fused command has is not the caller's
- * to give back.
- */
+/** Gives it back. -EINVAL: it was not handed out by that function, or is back already. */
 int urx_ublk_buf_put(struct urx_ublk *ublk, uint16_t buf_index) URX_NOEXCEPT;
 
 /**
@@ -1179,7 +1176,8 @@ int urx_fused_result(struct urx_fused *fused, uint32_t index,
 
 /**
  * Gives back a planned command whose CQEs will not come: its SQEs were never submitted and will not
- * be, or their ring is gone. NULL, or without a command, does nothing.
+ * be, or their ring is gone. NULL, or without a command, does nothing. The index of one that was
+ * prepared is not used again.
  */
 void urx_fused_drop(struct urx_fused *fused) URX_NOEXCEPT;
 

@@ -147,8 +147,8 @@ pub unsafe extern "C" fn urx_ublk_open(
         let (ring, opts) = unsafe { (object(queue)?.0.ring(), read_sized(opts)?) };
         reserved(&opts.reserved)?;
         reserved(&[opts.reserved0.into()])?;
-        if opts.descs.is_null() {
-            return Err(Error::Invalid(c"descs: NULL"));
+        if opts.descs.is_null() || !opts.descs.is_aligned() {
+            return Err(Error::Invalid(c"descs: NULL, or not from urx_ublk_map()"));
         }
         let allow = Ways::from_bits(opts.allow).ok_or(Error::Invalid(c"allow: an unknown way"))?;
         let options = Options {
@@ -247,7 +247,7 @@ pub unsafe extern "C" fn urx_ublk_buf_get(ublk: *mut urx_ublk, buf_index: *mut u
     })
 }
 
-/// Gives it back. -EINVAL: it was not handed out. One that a fused command has is not the caller's to give back.
+/// Gives it back. -EINVAL: it was not handed out by that function, or is back already.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_ublk_buf_put(ublk: *mut urx_ublk, buf_index: u16) -> c_int {
     // SAFETY: src/capi/mod.rs.
@@ -371,7 +371,7 @@ pub unsafe extern "C" fn urx_fused_result(
 }
 
 /// Gives back a planned command whose CQEs will not come: its SQEs were never submitted and will not be, or their ring is
-/// gone. NULL, or without a command, does nothing.
+/// gone. NULL, or without a command, does nothing. The index of one that was prepared is not used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn urx_fused_drop(fused: *mut urx_fused) {
     guard(|| {

@@ -7,6 +7,7 @@
 
 use io_uring::squeue::Flags;
 
+use super::indices::Owner;
 use super::io::{Place, register, unregister};
 use super::secondary::{Base, Given, Iovec, Part, Parts};
 use super::{Ublk, Ways};
@@ -261,7 +262,7 @@ impl Command {
     }
 
     fn free(&self, index: u16) {
-        self.ublk.0.state().indices.put(index);
+        self.ublk.0.state().indices.put(index, Owner::Command);
     }
 
     /// The first error. One that was cancelled is the consequence of another.

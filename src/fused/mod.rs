@@ -25,7 +25,7 @@ use crate::sys::{self, file};
 use crate::ublk::copy_offset;
 
 pub(crate) use command::{Command, MOST};
-use indices::Indices;
+use indices::{Indices, Owner};
 use request::Request;
 pub(crate) use rfc::{Revision, rfc};
 pub(crate) use secondary::{Given, Iovec, Kind};
@@ -170,14 +170,14 @@ impl Ublk {
 
     /// An index for a caller who registers himself.
     pub(crate) fn take_index(&self) -> Result<u16> {
-        self.0.take_index()
+        self.0.take_index(Owner::Caller)
     }
 
     /// The same back.
     pub(crate) fn put_index(&self, index: u16) -> Result<()> {
-        match self.0.state().indices.put(index) {
+        match self.0.state().indices.put(index, Owner::Caller) {
             true => Ok(()),
-            false => Err(Error::Invalid(c"index: not handed out")),
+            false => Err(Error::Invalid(c"buf_index: not handed out")),
         }
     }
 
@@ -219,7 +219,7 @@ impl Ublk {
         let where_ = self.place(tag);
         Ok(place.write(match way {
             Ways::REGISTER => {
-                let index = self.0.take_index()?;
+                let index = self.0.take_index(Owner::Command)?;
                 Command::register(self.clone(), &where_, index, given, parts)
             }
             Ways::AUTO_REG => {
@@ -254,9 +254,9 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_index(&self) -> Result<u16> {
+    fn take_index(&self, owner: Owner) -> Result<u16> {
         let none = Error::Because(libc::EAGAIN, c"buf_count: all indices are in use");
-        self.state().indices.take().ok_or(none)
+        self.state().indices.take(owner).ok_or(none)
     }
 
     fn take_bounce(&self, bytes: u32) -> Buffer {

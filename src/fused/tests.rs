@@ -346,6 +346,66 @@ fn byte_by_byte(ranges: &[Vec<(usize, usize)>], results: &[i32]) -> i32 {
     used[..end].iter().filter(|used| **used).count() as i32
 }
 
+/// SQEs of random bytes: refused, or all of what the kernel would get lies in the buffer.
+#[test]
+fn any_bytes_at_all() {
+    let device = zero();
+    let mut random = Random(0x1234_5678_9abc_def1);
+    let mut accepted = 0;
+    for _ in 0..200_000 {
+        let ublk = Ublk::open(&options(&device, F_SUPPORT_ZERO_COPY)).unwrap();
+        let mut word = |often: u64| match random.below(8) {
+            0 => u64::MAX - random.below(5) as u64,
+            1 => random.below(usize::MAX >> 1) as u64,
+            2 => random.below(2 * BYTES as usize) as u64,
+            _ => often,
+        };
+        let sqe = Sqe {
+            opcode: word(u64::from(WRITE)) as u8,
+            flags: word(0) as u8,
+            ioprio: word(0) as u16,
+            fd: word(1) as i32,
+            off: word(0),
+            addr: word(512),
+            len: word(512) as u32,
+            rw_flags: word(0) as u32,
+            user_data: word(0),
+            buf_index: word(0) as u16,
+            personality: word(0) as u16,
+            stream: word(0) as u32,
+            attr_ptr: word(0),
+            attr_type_mask: word(0),
+        };
+        let iovecs = (0..word(1) % 4).map(|_| Iovec { base: word(512), len: word(512) }).collect();
+        let given = Given { sqe, iovecs };
+        let request = desc(word(1) as u8, word(0) as u32 & !255);
+        let mut place = MaybeUninit::uninit();
+        let tag = word(0) as u16;
+        let Ok(command) = ublk.plan(tag, &request, std::slice::from_ref(&given), &mut place) else {
+            continue;
+        };
+        accepted += 1;
+        let [_, sqe, _] = list(command).try_into().unwrap();
+        assert_eq!(sqe.flags & !(1 | 16), 8);
+        let pieces: Vec<(u64, u64)> = match sqe.opcode {
+            60 | 61 => given.iovecs.iter().map(|iovec| (iovec.base, iovec.len)).collect(),
+            _ => vec![(sqe.addr, sqe.len.into())],
+        };
+        for (at, len) in pieces.into_iter().filter(|(_, len)| *len != 0) {
+            assert!(at.checked_add(len).is_some_and(|end| end <= BYTES.into()), "{given:?}");
+        }
+        command.issue();
+        for n in [1, 0, 2] {
+            command.completed(n, word(0) as i32, 0).unwrap();
+        }
+        if command.sqes() == 1 {
+            command.issue();
+            command.completed(0, 0, 0).unwrap();
+        }
+    }
+    assert!(accepted > 1000, "{accepted}: the test looks at nothing");
+}
+
 #[test]
 fn options_that_cannot_be() {
     let device = zero();
