@@ -190,6 +190,27 @@ static void refusals(uint64_t features)
 	CHECK_EQ(urx_ublk_resize(5, 512), -ENODEV);
 }
 
+/* Zero copy, automatic registration and user copy in any mixture. */
+static void mixtures(uint64_t features)
+{
+	static const uint64_t parts[] = { URX_UBLK_F_ZERO_COPY, URX_UBLK_F_AUTO_BUF_REG, URX_UBLK_F_USER_COPY };
+
+	for (unsigned mask = 0; mask < 8; mask++) {
+		struct urx_ublk_device device = { .size = sizeof(device), .dev_id = URX_UBLK_ANY };
+
+		for (unsigned n = 0; n < COUNT(parts); n++)
+			device.flags |= mask >> n & 1 ? parts[n] : 0;
+		if (device.flags & URX_UBLK_F_USER_COPY)
+			device.flags |= features & URX_UBLK_F_INTEGRITY;
+		if (device.flags & ~features)
+			continue;
+		uint64_t wanted = device.flags;
+		CHECK_EQ(urx_ublk_add(&device, NULL), 0);
+		CHECK_EQ(device.flags & wanted, wanted);
+		CHECK_EQ(urx_ublk_delete(device.dev_id), 0);
+	}
+}
+
 static void round_trip(uint64_t features)
 {
 	struct urx_ublk_device device = { .size = sizeof(device), .dev_id = 3, .depth = 32, .nr_queues = 2,
@@ -333,7 +354,9 @@ int main(void)
 	wrong_arguments();
 	if (!kernel && !access("/dev/ublk-control", F_OK))
 		skip("needs a machine of its own: vm/check");
-	without_driver(); /* there is none, or it is not loaded yet */
+	if (kernel && system("modprobe -r ublk_drv 2>&1")) /* another test may have loaded it */
+		puts("no ublk_drv loaded");
+	without_driver();
 	if (!kernel || !strcmp(kernel, "5.10") || !strcmp(kernel, "6.1"))
 		return 0;
 	CHECK_EQ(system("urx-modprobe ublk_drv"), 0);
@@ -345,6 +368,7 @@ int main(void)
 	as_nobody();
 	without_uring();
 	refusals(features);
+	mixtures(features);
 	round_trip(features);
 	held_open();
 	return 0;

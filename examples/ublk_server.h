@@ -41,7 +41,7 @@ struct server {
 	bool recover;
 };
 
-/* A request has come: lend its buffer, or use other_sqe(), or commit a result at once. */
+/* A request has come: lend() its buffer, begin other() operations, or commit() a result at once. */
 static void serve(struct server *s, uint16_t tag, const struct urx_ublk_desc *desc);
 /* The operations that were lent its buffer have ended, with res: what to commit. */
 static int32_t done(struct server *s, uint16_t tag, const struct urx_ublk_desc *desc, int32_t res);
@@ -172,7 +172,7 @@ static void server_open(struct server *s, const struct urx_ublk_device *device, 
 	s->device = *device;
 	if (s->recover) {
 		/* The kernel takes a moment to notice that the other is gone. */
-		while ((ret = urx_ublk_begin_recovery(device->dev_id)) == -EBUSY)
+		for (int n = 0; (ret = urx_ublk_begin_recovery(device->dev_id)) == -EBUSY && n < 1000; n++)
 			usleep(10000);
 		check(ret, "recovery");
 		check(urx_ublk_info(device->dev_id, &s->device), "device");

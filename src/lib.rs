@@ -9,7 +9,8 @@
 //! * [`path`] says whether a ring and a target can carry a request,
 //! * [`sqe`] fills submission queue entries,
 //! * [`completion`] finds the block and tag that made a write fail,
-//! * [`store`] keeps the protection information of a plain file in a file at its side.
+//! * [`store`] keeps the protection information of a plain file in a file at its side,
+//! * [`ublk`] makes block devices that this process serves.
 //!
 //! ```
 //! use std::ops::ControlFlow;
