@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <dirent.h>
 #include "urx_test.h"
 
@@ -26,10 +27,18 @@ static inline void too_late(int sig)
 {
 	char text[160];
 	int len = snprintf(text, sizeof(text), "hangs: %s, %s\n", doing_what, doing_where);
+	pid_t teller;
 
 	(void)sig;
-	if (write(1, text, (size_t)len))
+	if (write(1, text, (size_t)len) < 0)
 		_exit(1);
+	teller = getenv("URX_VM") ? fork() : -1;
+	if (teller > 0)
+		waitpid(teller, NULL, 0);
+	if (!teller) /* where in the kernel each thread of a program is */
+		execl("/bin/sh", "sh", "-c",
+		      "for t in /proc/[0-9]*/task/[0-9]*; do [ \"$(tr -d '\\0' <${t%/task/*}/cmdline)\" ] && "
+		      "echo \"$(cat $t/comm): $(cat $t/syscall)\" && cat $t/stack; done", (char *)NULL);
 	_exit(1);
 }
 
