@@ -6,6 +6,7 @@ use std::mem::{MaybeUninit, offset_of, size_of};
 use super::boundary::{
     Plain, Sized, guard, guard_why, hand_out, object, read, read_sized, reserved, write,
 };
+use super::embedded::{self, is_sealed, spare};
 use super::prep::io_uring_sqe;
 use super::queue::urx_queue;
 use super::rw::io_uring_cqe;
@@ -104,7 +105,7 @@ pub struct urx_fused {
 #[repr(C)]
 struct Lib {
     shown: Shown,
-    /// [`seal`] while there is a command.
+    /// Its mark while there is a command.
     seal: u64,
     /// A [`Command`], at the first address in it that is aligned for one.
     command: [MaybeUninit<u8>; size_of::<Command>() + SPARE],
@@ -119,17 +120,12 @@ struct Shown {
     res: i32,
     secondary_res: [i32; MOST],
 }
-/// A `Command` may want a larger alignment than the caller's memory has.
-const SPARE: usize = align_of::<Command>() - align_of::<urx_fused>();
+const SPARE: usize = spare::<Command, urx_fused>();
 const _: () = assert!(size_of::<Lib>() <= size_of::<urx_fused>() && align_of::<Lib>() <= 8);
 const _: () = assert!(offset_of!(Lib, seal) == offset_of!(urx_fused, lib));
+const _: () = assert!(offset_of!(Lib, command).is_multiple_of(align_of::<urx_fused>()));
 
 const PLANNED: u64 = 0x7572_785f_6675_7331;
-
-/// The mark of a command at this address.
-fn seal(fused: *const urx_fused) -> u64 {
-    PLANNED ^ (fused.addr() as u64).rotate_left(24)
-}
 
 /// Serves a queue of a ublk device on the ring of `queue`, of which only flags matter. *ublk is NULL on failure.
 /// *why (may be NULL) is a
@@ -293,7 +289,7 @@ pub unsafe extern "C" fn urx_fused_plan(
         // SAFETY: members of `lib`, neither of them in `room`.
         unsafe {
             (&raw mut (*lib).shown).write(shown);
-            (&raw mut (*lib).seal).write(seal(fused));
+            (&raw mut (*lib).seal).write(embedded::seal(fused, PLANNED));
         }
         Ok(())
     };
@@ -471,9 +467,8 @@ unsafe fn place(fused: *mut urx_fused) -> Result<*mut Lib> {
 }
 
 fn is_planned(lib: *mut Lib, fused: *const urx_fused) -> bool {
-    // SAFETY: `lib` comes from `place`. The caller's memory may be uninitialised for his compiler; a volatile read
-    // makes no use of that.
-    unsafe { (&raw const (*lib).seal).read_volatile() == seal(fused) }
+    // SAFETY: `lib` comes from `place`, and is `fused`.
+    unsafe { is_sealed(&raw const (*lib).seal, fused, PLANNED) }
 }
 
 /// Where the command lies.
@@ -481,11 +476,8 @@ fn is_planned(lib: *mut Lib, fused: *const urx_fused) -> bool {
 /// # Safety
 /// `lib` comes from `place`.
 unsafe fn room(lib: *mut Lib) -> *mut MaybeUninit<Command> {
-    // SAFETY: the caller's.
-    let area = unsafe { &raw mut (*lib).command }.cast::<u8>();
-    let skip = area.addr().wrapping_neg() % align_of::<Command>();
-    // SAFETY: the area is aligned as urx_fused is, so `skip` is at most SPARE, which it has more than a Command.
-    unsafe { area.add(skip) }.cast()
+    // SAFETY: the caller's; a member of `Lib`, whose other members keep it aligned as urx_fused is.
+    unsafe { embedded::room((&raw mut (*lib).command).cast()) }
 }
 
 /// # Safety

@@ -4,6 +4,7 @@ use std::ffi::c_int;
 use std::mem::{MaybeUninit, offset_of, size_of};
 
 use super::boundary::{guard, object, read, read_sized, write, write_sized};
+use super::embedded::{self, is_sealed, spare};
 use super::prep::io_uring_sqe;
 use super::queue::urx_queue;
 use super::rw::{io_uring_cqe, read_rw, urx_result, urx_rw};
@@ -32,24 +33,19 @@ pub struct urx_io {
 struct Lib {
     path: u32,
     sqe_size: u32,
-    /// [`seal`] while there is a request.
+    /// Its mark while there is a request.
     seal: u64,
     /// What the SQE points to.
     attr: AttrPi,
     /// An [`Io`], at the first address in it that is aligned for one.
     io: [MaybeUninit<u8>; size_of::<Io>() + SPARE],
 }
-/// An `Io` wants a larger alignment than the caller's memory has.
-const SPARE: usize = align_of::<Io>() - align_of::<urx_io>();
+const SPARE: usize = spare::<Io, urx_io>();
 const _: () = assert!(size_of::<Lib>() <= size_of::<urx_io>() && align_of::<Lib>() <= 8);
 const _: () = assert!(offset_of!(Lib, seal) == offset_of!(urx_io, lib));
+const _: () = assert!(offset_of!(Lib, io).is_multiple_of(align_of::<urx_io>()));
 
 const PLANNED: u64 = 0x7572_785f_696f_2e31;
-
-/// The mark of a request at this address: memory that was never used, or copied, has it by no chance.
-fn seal(io: *const urx_io) -> u64 {
-    PLANNED ^ (io.addr() as u64).rotate_left(24)
-}
 
 const NOT_PLANNED: Error = Error::Invalid(c"io: holds no planned request");
 
@@ -84,7 +80,7 @@ pub unsafe extern "C" fn urx_plan(
                     (&raw mut (*lib).path).write(path.bits());
                     (&raw mut (*lib).sqe_size).write(sqe_size);
                     (&raw mut (*lib).attr).write(attr);
-                    (&raw mut (*lib).seal).write(seal(io));
+                    (&raw mut (*lib).seal).write(embedded::seal(io, PLANNED));
                 }
                 Ok(())
             }
@@ -238,9 +234,8 @@ unsafe fn place(io: *mut urx_io) -> Result<*mut Lib> {
 }
 
 fn is_planned(lib: *mut Lib, io: *const urx_io) -> bool {
-    // SAFETY: `lib` comes from `place`. The caller's memory may be uninitialised for his compiler; a volatile
-    // read makes no use of that.
-    unsafe { (&raw const (*lib).seal).read_volatile() == seal(io) }
+    // SAFETY: `lib` comes from `place`, and is `io`.
+    unsafe { is_sealed(&raw const (*lib).seal, io, PLANNED) }
 }
 
 /// Where the request lies.
@@ -248,11 +243,8 @@ fn is_planned(lib: *mut Lib, io: *const urx_io) -> bool {
 /// # Safety
 /// `lib` comes from `place`.
 unsafe fn room(lib: *mut Lib) -> *mut MaybeUninit<Io> {
-    // SAFETY: the caller's.
-    let area = unsafe { &raw mut (*lib).io }.cast::<u8>();
-    let skip = area.addr().wrapping_neg() % align_of::<Io>();
-    // SAFETY: the area is aligned as urx_io is, so `skip` is at most SPARE, which it has more than an Io.
-    unsafe { area.add(skip) }.cast()
+    // SAFETY: the caller's; a member of `Lib`, whose other members keep it aligned as urx_io is.
+    unsafe { embedded::room((&raw mut (*lib).io).cast()) }
 }
 
 /// The request, which is there no more for any other call. It has to be left by `finish` or `abandon`.

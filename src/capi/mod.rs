@@ -15,6 +15,7 @@
 #![allow(clippy::missing_safety_doc, reason = "above, once for all")]
 
 mod boundary;
+mod embedded;
 mod report;
 
 // In the order of the header.
