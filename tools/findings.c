@@ -143,6 +143,14 @@ static void print_sentence(const struct findings *f, uint64_t block, uint64_t co
 
 /* ------------------------------------------------------------------ findings */
 
+void findings_at(struct findings *f, const struct place *place)
+{
+	f->pi = &place->pi;
+	f->format = &place->format;
+	f->tags = place->tags;
+	f->lba = place->lba;
+}
+
 int findings_open(struct findings *f, size_t most)
 {
 	f->most = most;

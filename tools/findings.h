@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "urx.h"
+#include "place.h"
 
 struct findings {
 	const struct options *o;
@@ -22,6 +22,9 @@ struct findings {
 	uint64_t unreadable;
 	uint64_t first_bad; /* block; UINT64_MAX: none so far */
 };
+
+/* The blocks are those of a place, which stays open. */
+void findings_at(struct findings *f, const struct place *place);
 
 /* For pieces of at most `most` blocks: OK, or TROUBLE (told). The members above it in the struct are set already. */
 int findings_open(struct findings *f, size_t most);

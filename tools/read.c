@@ -73,10 +73,7 @@ int read_data(const struct options *o)
 
 	one.first = true;
 	status = place_open(&place, &one, false);
-	f.pi = &place.pi;
-	f.format = &place.format;
-	f.tags = place.tags;
-	f.lba = place.lba;
+	findings_at(&f, &place);
 	if (status == OK && o->meta_file && !place.format.meta_size)
 		status = trouble("%s: has no metadata for --meta-file", o->name);
 	if (status == OK)

@@ -135,10 +135,7 @@ static int verify_target(const struct options *o)
 
 	if (status == OK && !place.protected)
 		status = trouble("%s: has no protection information", o->name);
-	f.pi = &place.pi;
-	f.format = &place.format;
-	f.tags = place.tags;
-	f.lba = place.lba;
+	findings_at(&f, &place);
 	if (status == OK && !f.tags.checks)
 		status = trouble("--check: leaves nothing to verify");
 	if (status == OK)

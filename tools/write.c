@@ -141,10 +141,7 @@ int write_data(const struct options *o)
 
 	one.first = true;
 	status = place_open(&place, &one, true);
-	f.pi = &place.pi;
-	f.format = &place.format;
-	f.tags = place.tags;
-	f.lba = place.lba;
+	findings_at(&f, &place);
 	in.at = place.first;
 	in.end = place.first + place.count;
 	if (status == OK && o->meta_file && !place.format.meta_size)
