@@ -1,4 +1,4 @@
-//! Which way a fused command can take. Pure, but for one question to the kernel that is asked once.
+//! Which way a fused command can take. Pure, but for one question to the kernel, which is asked until it is answered.
 
 use std::sync::OnceLock;
 
@@ -99,16 +99,14 @@ pub(super) const fn ring_carries(ring_flags: u32) -> Result<()> {
 /// descriptor.
 pub(super) fn registered_sockets() -> bool {
     static KNOWN: OnceLock<bool> = OnceLock::new();
-    *KNOWN.get_or_init(|| {
-        let send = Sqe {
-            opcode: opcode::Send::CODE,
-            fd: -1,
-            ioprio: RECVSEND_FIXED_BUF,
-            ..Sqe::default()
-        };
-        let answer = OwnRing::new().and_then(|mut ring| ring.submit(&widened(&send)));
-        answer.is_ok_and(|(res, _)| res == -libc::EBADF)
-    })
+    if let Some(known) = KNOWN.get() {
+        return *known;
+    }
+    let send =
+        Sqe { opcode: opcode::Send::CODE, fd: -1, ioprio: RECVSEND_FIXED_BUF, ..Sqe::default() };
+    // Without a ring to ask with it is no, for now.
+    let answer = OwnRing::new().and_then(|mut ring| ring.submit(&widened(&send)));
+    answer.is_ok_and(|(res, _)| *KNOWN.get_or_init(|| res == -libc::EBADF))
 }
 
 #[cfg(test)]
