@@ -1,6 +1,7 @@
 //! Kernel layouts and numbers that `libc` and `io-uring` lack, their sizes asserted here.
 
 use std::mem::{offset_of, size_of};
+use std::time::Duration;
 
 pub mod ublk;
 
@@ -236,6 +237,23 @@ const _: () = assert!(size_of::<BlkZone>() == 64 && offset_of!(BlkZone, capacity
 
 /// Zones that are asked for at a time.
 pub const ZONES_AT_ONCE: usize = 64;
+
+/// `struct __kernel_timespec`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct KernelTimespec {
+    /// Seconds.
+    pub tv_sec: i64,
+    /// Nanoseconds.
+    pub tv_nsec: i64,
+}
+const _: () = assert!(size_of::<KernelTimespec>() == 16);
+
+impl From<Duration> for KernelTimespec {
+    fn from(time: Duration) -> Self {
+        KernelTimespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() }
+    }
+}
 
 /// `struct blk_zone_report` with room for zones.
 #[repr(C)]

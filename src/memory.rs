@@ -350,6 +350,26 @@ impl Lent {
     }
 }
 
+/// Memory of several requests, one piece behind the other: an array of iovecs, which stays where it is.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered(Vec<libc::iovec>);
+
+// SAFETY: it is only an array of what was lent, see `Lent`.
+unsafe impl Send for Gathered {}
+
+impl Gathered {
+    pub(crate) fn add(&mut self, lent: &Lent) {
+        let iovec =
+            |(ptr, len): (*mut u8, usize)| libc::iovec { iov_base: ptr.cast(), iov_len: len };
+        self.0.extend(lent.segments().areas().map(iovec));
+    }
+
+    /// Where the array is, and how long.
+    pub(crate) fn vector(&self) -> (u64, u32) {
+        (self.0.as_ptr().addr() as u64, self.0.len() as u32)
+    }
+}
+
 /// Memory of the library's own that a request may work on: zeroed, in whole pages.
 #[derive(Debug)]
 pub(crate) struct Buffer {

@@ -672,7 +672,8 @@ mod tests {
         facts.layout.attribute = None;
         facts.layout.format.value = Format::new(4096, 0, false, None).ok();
         facts.limits.value.max_append = 128 << 10;
-        facts.zones.value = crate::probe::Zones { count: 4, bytes: 4 << 20, unit: 4096 };
+        facts.zones.value =
+            crate::probe::Zones { count: 4, bytes: 4 << 20, unit: 4096, in_order: false };
         facts
     }
 

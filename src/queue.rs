@@ -6,7 +6,6 @@ use std::iter::once;
 use std::mem::{MaybeUninit, replace};
 use std::ops::ControlFlow;
 use std::os::fd::AsRawFd;
-use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::abi::{AttrPi, NvmePassthru, SETUP_CQE32, SETUP_SQE_MIXED, SETUP_SQE128, Sqe, SqeNvme};
@@ -23,7 +22,7 @@ use crate::store::{Refused, Store};
 use crate::sys::own_ring::{OwnRing, features, widened};
 use crate::target::Target;
 use crate::worker::{self, Done, Promise, Workers};
-use crate::zone::give;
+use crate::zone::{Engine, Zones};
 
 /// One ring, and the workers for what it cannot carry itself.
 #[derive(Debug)]
@@ -31,6 +30,8 @@ pub struct Queue {
     ring: Ring,
     allow: Paths,
     workers: Workers<Outcome>,
+    appends: Workers<Outcome>,
+    engine: Arc<Engine>,
     /// For [`Queue::run`], where the application has no ring.
     own: Option<Mutex<OwnRing>>,
 }
@@ -86,7 +87,9 @@ impl Queue {
     pub fn new(ring: Ring, allow: Paths, max_workers: u32, max_waiting: u32) -> Self {
         let panicked = || Outcome::failed(libc::ENOTRECOVERABLE);
         let workers = Workers::new(max_workers, max_waiting, panicked);
-        Queue { ring, allow, workers, own: None }
+        let engine = Arc::new(Engine::default());
+        let appends = Workers::with_afterwork(max_waiting, panicked, Arc::clone(&engine) as _);
+        Queue { ring, allow, workers, appends, engine, own: None }
     }
 
     /// With a ring of its own.
@@ -109,6 +112,7 @@ impl Queue {
     /// Waits for the workers. What they have not begun is dropped.
     pub fn close(&self) {
         self.workers.close();
+        self.appends.close();
     }
 
     /// Chooses the path for a request, and reserves a worker's attention where it needs one. The plan is made
@@ -129,8 +133,15 @@ impl Queue {
             Paths::URING_CMD => self.uring_cmd(target, request, &route)?,
             _ => {
                 let (path, work) = (route.path, Work::new(target, request, &route));
-                let waiting = match path {
-                    Paths::EMULATED => self.workers.arm_long(Box::new(|promise| work.go(promise))),
+                let waiting = match (path, request.op) {
+                    (Paths::EMULATED, Op::Append) => {
+                        let engine = Arc::clone(&self.engine);
+                        self.appends
+                            .arm_long(Box::new(move |promise| work.append(promise, &engine)))
+                    }
+                    (Paths::EMULATED, _) => {
+                        self.workers.arm_long(Box::new(|promise| work.manage(promise)))
+                    }
                     _ => self.workers.arm(Box::new(move || work.done())),
                 }?;
                 Carrier::Worker { path, waiting }
@@ -319,11 +330,12 @@ impl Work {
                 }
                 Err(error) => Outcome::failed(error.errno()),
             },
+            Paths::EMULATED if self.request.op == Op::Append => {
+                Zones::append_now(&self.target, &self.request)
+            }
             Paths::EMULATED => {
-                let (tell, told) = channel();
-                let answer = move |outcome| tell.send(outcome).unwrap_or(());
-                give(self.target.emulate(&self.request, Box::new(answer)));
-                told.recv().unwrap_or(Outcome::failed(libc::ENOTRECOVERABLE))
+                let done = self.target.manage_zone(self.request.op, self.request.offset);
+                managed(done)
             }
             _ => match self.target.store() {
                 Some(store) => stored(store, self.target.file(), &mut self.request),
@@ -332,18 +344,28 @@ impl Work {
         }
     }
 
-    /// On a path where another thread may end it.
-    fn go(self, promise: Promise<Outcome>) {
-        let answer = |outcome: Outcome| promise.keep(Done { outcome, failed: outcome.res < 0 });
-        let answers = self.target.emulate(&self.request, Box::new(answer));
-        drop(self); // Who has seen the last CQE finds nobody else at the target.
-        give(answers);
+    /// By the thread that appends, which may end it later, or by another one.
+    fn append(self, promise: Promise<Outcome>, engine: &Engine) {
+        engine.append(self.target, &self.request, Box::new(|outcome| promise.keep(done(outcome))));
+    }
+
+    /// By ioctl, between two appends.
+    fn manage(self, promise: Promise<Outcome>) {
+        let Request { op, offset, .. } = self.request;
+        Zones::manage(self.target, op, offset, |result| promise.keep(done(managed(result))));
     }
 
     fn done(mut self) -> Done<Outcome> {
-        let outcome = self.run();
-        Done { outcome, failed: outcome.res < 0 }
+        done(self.run())
     }
+}
+
+fn done(outcome: Outcome) -> Done<Outcome> {
+    Done { outcome, failed: outcome.res < 0 }
+}
+
+fn managed(result: Result<()>) -> Outcome {
+    result.map_or_else(|error| Outcome::failed(error.errno()), |()| Outcome::done(0))
 }
 
 /// In the data file and its side file.

@@ -180,7 +180,13 @@ pub(crate) fn writev(fd: i32, addr: u64, count: u32, off: u64, durable: bool) ->
     Sqe { opcode, fd, off, addr, len: count, rw_flags, ..Sqe::default() }
 }
 
+/// Completes when a `struct __kernel_timespec` at `addr` has passed.
+pub(crate) fn timeout(addr: u64) -> Sqe {
+    Sqe { opcode: opcode::Timeout::CODE, fd: -1, addr, len: 1, ..Sqe::default() }
+}
+
 /// A plain read of `len` bytes.
+#[cfg(test)]
 pub(crate) fn read(fd: i32, addr: u64, len: u32, off: u64) -> Sqe {
     Sqe { opcode: Op::Read.code(), fd, off, addr, len, ..Sqe::default() }
 }

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::command::{Op, Request};
 use crate::error::{Error, Result};
@@ -13,7 +14,7 @@ use crate::path::{Mode, Offer};
 use crate::probe::{self, Facts, Kind};
 use crate::store::{DataFile, Side, Store};
 use crate::sys;
-use crate::zone::{self, Answer, Answers, Place, Zone, Zones};
+use crate::zone::{self, Place, Site, Zone, Zones};
 
 /// How to open a target.
 #[derive(Debug, Clone, Copy, Default)]
@@ -128,10 +129,6 @@ impl Target {
         }
     }
 
-    fn place(&self) -> Place<'_> {
-        Place { file: &self.file, facts: &self.facts, device: self.device(false).ok() }
-    }
-
     /// Zones from the one that holds `offset`.
     pub(crate) fn report_zones(&self, offset: u64, room: u32) -> Result<Vec<Zone>> {
         zone::report(&self.place(), offset, room)
@@ -139,7 +136,7 @@ impl Target {
 
     /// Resets, opens, closes or finishes the zone at `start`. Only a character device gets an NVMe command:
     /// of others the kernel had better know.
-    pub(crate) fn manage_zone(&self, op: Op, start: u64) -> Result<()> {
+    pub(crate) fn manage_zone(self: &Arc<Self>, op: Op, start: u64) -> Result<()> {
         let request = Request { op, offset: start, ..Request::FLUSH };
         let extent = self.offer().check(&request)?;
         match self.facts.kind {
@@ -151,16 +148,11 @@ impl Target {
                 if outcome.res < 0 { Err(Error::Os(-outcome.res)) } else { Ok(()) }
             }
             _ => {
-                let (done, answers) = self.zones.manage(&self.place(), op, start);
-                zone::give(answers);
-                done
+                let mut told = Ok(());
+                Zones::manage(Arc::clone(self), op, start, |done| told = done);
+                told
             }
         }
-    }
-
-    /// An append by a write, or what manages a zone by ioctl: see [`Zones::run`].
-    pub(crate) fn emulate(&self, request: &Request, answer: Answer) -> Answers {
-        self.zones.run(&self.place(), request, answer)
     }
 
     /// A command that the kernel does not know of may have moved the write pointer of a zone.
@@ -224,6 +216,16 @@ fn mode(file: &File) -> Result<(Mode, i32)> {
     let direct = flags & libc::O_DIRECT != 0;
     let writable = flags & libc::O_ACCMODE != libc::O_RDONLY;
     Ok((Mode { direct, writable }, flags))
+}
+
+impl Site for Target {
+    fn place(&self) -> Place<'_> {
+        Place { file: &self.file, facts: &self.facts, device: self.device(false).ok() }
+    }
+
+    fn zones(&self) -> &Zones {
+        &self.zones
+    }
 }
 
 impl AsFd for Target {

@@ -122,6 +122,18 @@ pub struct Zones {
     /// Bytes that a write must be a multiple of, if the kernel tells (5.12): disks whose blocks are smaller than
     /// what they store.
     pub unit: u32,
+    /// The block device's scheduler keeps the pieces of a write in order: mq-deadline does, until zone write plugging
+    /// (6.10) does it for all.
+    pub in_order: bool,
+}
+
+impl Zones {
+    fn of(disk: Option<&Disk>, count: u32, bytes: u64) -> Self {
+        let unit = disk.and_then(|d| d.number("queue/zone_write_granularity"));
+        let unit = unit.and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or(0);
+        let in_order = disk.is_some_and(|d| d.scheduler().as_deref() == Some("mq-deadline"));
+        Zones { count, bytes, unit, in_order }
+    }
 }
 
 /// All that is known of a target.
@@ -293,7 +305,7 @@ fn zonefs(file: &File, stat: &Metadata) -> Facts {
             hidden: false,
         },
         limits: limits(file, disk.as_ref(), block_size),
-        zones: Known::by(Source::Stat, Zones { count: 1, bytes, unit: write_unit(disk.as_ref()) }),
+        zones: Known::by(Source::Stat, Zones::of(disk.as_ref(), 1, bytes)),
     }
 }
 
@@ -392,12 +404,7 @@ fn zones(disk: Option<&Disk>, bytes: u64) -> Known<Zones> {
     };
     let zone = disk.number("queue/chunk_sectors").unwrap_or(0).saturating_mul(SECTOR);
     let count = bytes.checked_div(zone).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
-    Known::by(Source::Sysfs, Zones { count, bytes: zone, unit: write_unit(Some(disk)) })
-}
-
-fn write_unit(disk: Option<&Disk>) -> u32 {
-    let told = disk.and_then(|d| d.number("queue/zone_write_granularity"));
-    told.and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or(0)
+    Known::by(Source::Sysfs, Zones::of(Some(disk), count, zone))
 }
 
 #[cfg(test)]

@@ -69,6 +69,12 @@ impl Disk {
         text(&self.dir, "queue/zoned").is_some_and(|zoned| zoned != "none")
     }
 
+    /// The scheduler in use.
+    pub(super) fn scheduler(&self) -> Option<String> {
+        let all = text(&self.dir, "queue/scheduler")?;
+        all.split_whitespace().find_map(in_brackets).map(str::to_owned)
+    }
+
     /// The kernel's protection profile by its name, as far as it tells a whole format.
     pub(super) fn profile(&self, is_nvme: bool) -> Profile {
         let Some(name) = text(&self.dir, "integrity/format") else {
@@ -112,6 +118,10 @@ fn profile(name: &str, interval: Option<u64>, meta_size: Option<u64>) -> Profile
         Some(format) if known => Profile::Known(format),
         _ => Profile::Unknown,
     }
+}
+
+fn in_brackets(word: &str) -> Option<&str> {
+    word.strip_prefix('[')?.strip_suffix(']')
 }
 
 fn text(dir: &Path, attribute: &str) -> Option<String> {

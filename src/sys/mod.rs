@@ -3,6 +3,7 @@
 
 pub(crate) mod entry;
 pub(crate) mod file;
+pub(crate) mod flights;
 
 use std::fs::File;
 use std::io;

@@ -79,24 +79,26 @@ impl Epoll {
         if ret < 0 { Err(io::Error::last_os_error().into()) } else { Ok(()) }
     }
 
-    /// Waits for one report and returns its key.
-    pub(crate) fn wait(&self) -> Result<u64> {
-        let mut event = libc::epoll_event { events: 0, u64: 0 };
-        loop {
-            // SAFETY: there is room for the one event asked for.
-            let count = unsafe { libc::epoll_wait(self.0.as_raw_fd(), &mut event, 1, -1) };
-            match count {
-                1.. => return Ok(event.u64),
-                0 => (),
-                // A debugger or a frozen control group interrupts even with all signals blocked.
-                _ => match io::Error::last_os_error() {
-                    error if error.kind() == io::ErrorKind::Interrupted => (),
-                    error => return Err(error.into()),
-                },
-            }
+    /// Waits for reports and gives the keys of at most so many; of none if something else needs the thread first (a
+    /// debugger, a frozen control group, what a ring of its own has completed).
+    pub(crate) fn wait(&self, most: usize, report: impl FnMut(u64)) -> Result<()> {
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; AT_ONCE];
+        let room = most.clamp(1, AT_ONCE) as i32;
+        // SAFETY: there is room for the events asked for.
+        let count = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), room, -1) };
+        match usize::try_from(count) {
+            Ok(count) => events.iter().take(count).map(|event| event.u64).for_each(report),
+            Err(_) => match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::Interrupted => (),
+                error => return Err(error.into()),
+            },
         }
+        Ok(())
     }
 }
+
+/// Reports that one call may bring.
+pub(crate) const AT_ONCE: usize = 64;
 
 /// An eventfd; eight bytes written make it readable.
 pub(crate) fn event() -> Result<File> {

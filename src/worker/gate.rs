@@ -6,10 +6,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::error::Result;
+pub(super) use crate::sys::socket::AT_ONCE;
 use crate::sys::socket::{self, Epoll};
 
-/// No slot has this number.
+/// No slots have these numbers.
 const STOP: u64 = u64::MAX;
+const AFTERWORK: u64 = u64::MAX - 1;
 
 #[derive(Debug)]
 pub(super) struct Gate {
@@ -33,14 +35,20 @@ impl Gate {
         self.epoll.forget(socket);
     }
 
-    /// A slot whose request was perhaps issued. None: stop.
-    pub(super) fn next(&self) -> Option<u32> {
-        let slot = self.epoll.wait().ok().and_then(|key| u32::try_from(key).ok());
-        // Requests that were issued earlier are reported earlier.
-        slot.filter(|_| !self.stopped.load(Relaxed))
+    /// Reports also when this can be read.
+    pub(super) fn watch_afterwork(&self, fd: BorrowedFd<'_>) -> Result<()> {
+        self.epoll.watch_readable(fd, AFTERWORK)
     }
 
-    /// From now on `next` gives None to everyone.
+    /// Slots whose requests were perhaps issued, at most so many; none if there is something else to do. False: stop.
+    pub(super) fn next(&self, most: usize, slots: &mut Vec<u32>) -> bool {
+        slots.clear();
+        let waited = self.epoll.wait(most, |key| slots.extend(u32::try_from(key).ok()));
+        // Requests that were issued earlier are reported earlier.
+        waited.is_ok() && !self.stopped.load(Relaxed)
+    }
+
+    /// From now on `next` is false to everyone.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Relaxed);
         let _ = (&self.stop).write_all(&1u64.to_ne_bytes());

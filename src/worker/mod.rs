@@ -3,7 +3,8 @@
 //! A library cannot add an operation to io_uring. So such a request is a RECV from a socket, which the worker
 //! at the other end completes (`pair`). The job starts when the kernel issues the RECV, never
 //! before: links, IO_DRAIN, SQPOLL and cancelling mean what they mean for the kernel's own operations. What the
-//! job was, nobody here knows.
+//! job was, nobody here knows. Jobs that only begin something can share one thread, which goes on with what they
+//! began (`Afterwork`).
 //!
 //! `slot` holds one request, `pool` all slots and threads of a queue, `gate` is where the threads wait.
 
@@ -14,7 +15,7 @@ mod promise;
 mod slot;
 
 use std::fmt;
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
 
@@ -48,6 +49,18 @@ type Job<T> = Box<dyn FnOnce() -> Done<T> + Send>;
 /// A job that need not be done when it returns: the promise is kept by whoever has it then.
 type LongJob<T> = Box<dyn FnOnce(Promise<T>) + Send>;
 
+/// What jobs begin and a thread goes on with between them.
+pub(crate) trait Afterwork: Send + Sync {
+    /// Shows `watch` a descriptor that can be read when there is something to go on with. Comes before the first job.
+    fn prepare(&self, watch: &mut dyn FnMut(BorrowedFd<'_>) -> Result<()>) -> Result<()>;
+
+    /// After some jobs, and when the descriptor can be read: goes on, without waiting.
+    fn go_on(&self);
+
+    /// Goes on until nothing is left. The thread is about to end.
+    fn end(&self);
+}
+
 /// The workers of one queue. No thread and no descriptor exists before the first request.
 #[derive(Debug)]
 pub(crate) struct Workers<T: Send + 'static> {
@@ -59,7 +72,16 @@ impl<T: Send + 'static> Workers<T> {
     /// (0: a quarter of the soft limit of descriptors, for all queues of the process; one request is
     /// always possible). `panicked` is the outcome of a job that panics; it fails.
     pub(crate) fn new(max_workers: u32, max_slots: u32, panicked: fn() -> T) -> Self {
-        Workers { pool: Arc::new(Pool::new(max_workers, max_slots, panicked)) }
+        Workers { pool: Arc::new(Pool::new(max_workers, max_slots, panicked, None)) }
+    }
+
+    /// One thread for jobs that do not wait, and for what they leave to be gone on with.
+    pub(crate) fn with_afterwork(
+        max_slots: u32,
+        panicked: fn() -> T,
+        afterwork: Arc<dyn Afterwork>,
+    ) -> Self {
+        Workers { pool: Arc::new(Pool::new(1, max_slots, panicked, Some(afterwork))) }
     }
 
     /// Reserves a slot. Its job starts when a RECV from the request's descriptor is issued. `EAGAIN`: none

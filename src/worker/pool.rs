@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-use super::Done;
-use super::gate::Gate;
+use super::gate::{AT_ONCE, Gate};
 use super::pair::Pair;
 use super::promise::Promise;
 use super::slot::{Free, Recv, Slot};
+use super::{Afterwork, Done};
 use crate::error::{Error, Result};
 use crate::sys::socket::without_signals;
 
@@ -30,6 +30,7 @@ pub(super) struct Pool<T: Send + 'static> {
     max_workers: u32,
     max_slots: u32,
     panicked: fn() -> T,
+    afterwork: Option<Arc<dyn Afterwork>>,
     process: u32,
     state: Mutex<State<T>>,
     /// Slots whose requests are finished, and which a worker is about to give back. Changed with the slot's
@@ -77,7 +78,12 @@ impl<T: Send + 'static> State<T> {
 }
 
 impl<T: Send + 'static> Pool<T> {
-    pub(super) fn new(max_workers: u32, max_slots: u32, panicked: fn() -> T) -> Self {
+    pub(super) fn new(
+        max_workers: u32,
+        max_slots: u32,
+        panicked: fn() -> T,
+        afterwork: Option<Arc<dyn Afterwork>>,
+    ) -> Self {
         let max_workers = if max_workers == 0 { DEFAULT_WORKERS } else { max_workers };
         let state = State {
             gate: None,
@@ -93,6 +99,7 @@ impl<T: Send + 'static> Pool<T> {
             max_workers,
             max_slots,
             panicked,
+            afterwork,
             process: process::id(),
             state: Mutex::new(state),
             leaving: AtomicUsize::new(0),
@@ -112,7 +119,7 @@ impl<T: Send + 'static> Pool<T> {
         }
         let gate = match &state.gate {
             Some(gate) => Arc::clone(gate),
-            None => Arc::clone(state.gate.insert(Arc::new(Gate::new()?))),
+            None => Arc::clone(state.gate.insert(Arc::new(self.new_gate()?))),
         };
         let slot = loop {
             if let Some(slot) = state.primed.pop() {
@@ -144,6 +151,14 @@ impl<T: Send + 'static> Pool<T> {
             }
         }
         Ok(slot)
+    }
+
+    fn new_gate(&self) -> Result<Gate> {
+        let gate = Gate::new()?;
+        if let Some(afterwork) = &self.afterwork {
+            afterwork.prepare(&mut |fd| gate.watch_afterwork(fd))?;
+        }
+        Ok(gate)
     }
 
     /// A pair for a bare slot or for a new one.
@@ -198,24 +213,37 @@ impl<T: Send + 'static> Pool<T> {
         outcome
     }
 
-    /// A thread's life.
+    /// A thread's life. One that has all jobs to itself takes all that there are.
     fn work(self: &Arc<Self>, gate: &Gate) {
+        let most = if self.afterwork.is_some() { AT_ONCE } else { 1 };
+        let mut issued = Vec::with_capacity(most);
         // Slots stay, so a copy of the table is as good as the table and needs no lock.
         let mut slots = Vec::new();
-        while let Some(index) = gate.next() {
-            if index as usize >= slots.len() {
-                slots.clone_from(&self.lock().slots);
+        while gate.next(most, &mut issued) {
+            for index in &issued {
+                if *index as usize >= slots.len() {
+                    slots.clone_from(&self.lock().slots);
+                }
+                if let Some(slot) = slots.get(*index as usize) {
+                    self.start(slot);
+                }
             }
-            let Some(slot) = slots.get(index as usize) else {
-                continue;
-            };
-            let Some((job, pair)) = slot.start() else {
-                continue;
-            };
-            let promise = Promise::new(Arc::clone(self), Arc::clone(slot), pair);
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| job(promise))) {
-                forget(payload); // Its destructor could panic again.
+            if let Some(afterwork) = &self.afterwork {
+                afterwork.go_on();
             }
+        }
+        if let Some(afterwork) = &self.afterwork {
+            afterwork.end();
+        }
+    }
+
+    fn start(self: &Arc<Self>, slot: &Arc<Slot<T>>) {
+        let Some((job, pair)) = slot.start() else {
+            return;
+        };
+        let promise = Promise::new(Arc::clone(self), Arc::clone(slot), pair);
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| job(promise))) {
+            forget(payload); // Its destructor could panic again.
         }
     }
 

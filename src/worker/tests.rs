@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{PipeWriter, Write, pipe};
+use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
@@ -563,6 +564,101 @@ fn a_promise_that_is_dropped_fails_its_request() {
     ring.submit();
     assert_ne!(ring.wait().1, 2);
     assert_eq!(request.finish(), Some(PANICKED));
+}
+
+/// Promises that jobs leave to be kept later: when a pipe can be read, or at the end.
+struct Later {
+    kept: Mutex<Vec<Promise<u64>>>,
+    reader: PipeReader,
+    /// The pipe can be read.
+    told: AtomicBool,
+    /// How many waited when the thread came by.
+    turns: Mutex<Vec<usize>>,
+}
+
+impl Later {
+    fn keep(&self) {
+        for (n, promise) in self.kept.lock().unwrap().drain(..).enumerate() {
+            promise.keep(Done { outcome: n as u64, failed: false });
+        }
+    }
+}
+
+impl Afterwork for Later {
+    fn prepare(&self, watch: &mut dyn FnMut(BorrowedFd<'_>) -> Result<()>) -> Result<()> {
+        watch(self.reader.as_fd())
+    }
+
+    fn go_on(&self) {
+        self.turns.lock().unwrap().push(self.kept.lock().unwrap().len());
+        if self.told.swap(false, SeqCst) {
+            (&self.reader).read_exact(&mut [0]).unwrap();
+            self.keep();
+        }
+    }
+
+    fn end(&self) {
+        self.keep();
+    }
+}
+
+#[test]
+fn one_thread_takes_all_jobs_at_once_and_goes_on_with_what_they_left() {
+    let mut ring = plain();
+    let (reader, mut writer) = pipe().unwrap();
+    let later = Arc::new(Later {
+        kept: Mutex::default(),
+        reader,
+        told: false.into(),
+        turns: Mutex::default(),
+    });
+    let workers = Workers::with_afterwork(0, || PANICKED, Arc::clone(&later) as _);
+    let leave = || -> LongJob<u64> {
+        let later = Arc::clone(&later);
+        Box::new(move |promise| later.kept.lock().unwrap().push(promise))
+    };
+    let arm = |ring: &mut Ring, tag, job| {
+        let request = workers.arm_long(job).expect("a slot");
+        push(ring, &request, tag, PLAIN);
+        ring.submit();
+        request
+    };
+    let (held, job) = Held::new(0);
+    let later_too = leave();
+    let first = arm(
+        &mut ring,
+        0,
+        Box::new(move |promise| {
+            job();
+            later_too(promise);
+        }),
+    );
+    held.wait_for_start();
+    let others: Vec<_> = (1..40).map(|tag| arm(&mut ring, tag, leave())).collect();
+    held.end();
+    while later.turns.lock().unwrap().last() != Some(&40) {
+        sleep(MOMENT / 20);
+    }
+    assert_eq!(ring.peek(), None, "nobody has gone on yet");
+    let all_at_once = later.turns.lock().unwrap().iter().all(|kept| [0, 1, 40].contains(kept));
+    later.told.store(true, SeqCst);
+    writer.write_all(&[1]).unwrap();
+    assert_eq!(reap(&mut ring, 40).len(), 40);
+    let all = others.into_iter().chain([first]);
+    let mut outcomes: Vec<_> = all.map(|request| request.finish().unwrap()).collect();
+    outcomes.sort_unstable();
+    assert_eq!(outcomes, (0..40).collect::<Vec<_>>());
+    assert!(all_at_once);
+    let last = arm(&mut ring, 99, leave());
+    while later.kept.lock().unwrap().is_empty() {
+        sleep(MOMENT / 20);
+    }
+    workers.close();
+    assert_eq!(
+        (ring.wait(), last.finish()),
+        ((99, 2), Some(0)),
+        "the thread ends it before it goes"
+    );
 }
 
 #[test]

@@ -1,14 +1,15 @@
-//! The appends of one zone: who waits, who writes. Whoever finds nobody writing does so, for himself and for
-//! all who come meanwhile, until nobody waits: nothing here waits for a thread.
+//! The appends of one zone: who waits, who writes. Whoever brings one and finds nobody writing gets to write, for himself
+//! and for all who come meanwhile.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use super::writer::{Pointer, Writer, Written};
+use super::writer::{Pointer, Turn, Writer, Written};
 use super::{Answer, Answers};
 use crate::command::Request;
-use crate::error::Result;
+use crate::completion::Outcome;
+use crate::error::Error;
 
 /// An append that waits.
 pub(super) struct Record {
@@ -38,80 +39,80 @@ struct State {
     doubts: u64,
 }
 
+/// What who writes for a zone has to do next.
+pub(super) enum Next {
+    Write(Turn),
+    /// To ask again after so long.
+    Rest(Duration),
+    /// Nothing: he is free.
+    Over,
+}
+
 impl Lane {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends a record, perhaps together with others; or leaves it to who writes now. Answers that are left to the
-    /// caller, who gives them when he has let go of everything.
-    pub(super) fn append(&self, request: &Request, answer: Answer, writer: &Writer<'_>) -> Answers {
+    /// One more waits. True: for the caller, who is to write from now on.
+    pub(super) fn add(&self, request: &Request, answer: Answer) -> bool {
         let mut state = self.lock();
         state.waiting.push_back(Record { request: *request, tries: 0, answer });
-        match state.busy {
-            true => Vec::new(),
-            false => self.lead(state, writer),
-        }
+        !std::mem::replace(&mut state.busy, true)
     }
 
-    /// Writes until nobody waits, or somebody wants the zone for himself.
-    fn lead<'s>(&'s self, mut state: MutexGuard<'s, State>, writer: &Writer<'_>) -> Answers {
-        state.busy = true;
+    /// For who writes, and has no write under way. `rested`: he has waited as he was told.
+    pub(super) fn next(&self, writer: &Writer<'_>, rested: bool, answers: &mut Answers) -> Next {
+        let mut state = self.lock();
         loop {
-            let (known, doubts) = (state.pointer, state.doubts);
-            drop(state);
-            let (records, written) = self.turn(writer, known);
-            state = self.lock();
-            let answers = state.settle(records, written, doubts);
-            if state.waiting.is_empty() || state.apart > 0 {
-                state.busy = false;
-                self.idle.notify_all();
-                return answers;
+            let Some(first) = state.waiting.front().filter(|_| state.apart == 0) else {
+                self.free(&mut state);
+                return Next::Over;
+            };
+            if let Some(time) = first.rest().filter(|_| !rested) {
+                return Next::Rest(time);
             }
-            drop(state);
-            give(answers);
-            state = self.lock();
+            let (known, doubts) = (state.pointer.is_some(), state.doubts);
+            let pointer = match state.pointer {
+                Some(pointer) => Ok(pointer),
+                None => {
+                    drop(state);
+                    let learnt = writer.learn();
+                    state = self.lock();
+                    learnt
+                }
+            };
+            let taken = pointer.map(|pointer| (pointer, writer.take(&pointer, &mut state.waiting)));
+            match taken {
+                Ok((pointer, records)) if !records.is_empty() => {
+                    return Next::Write(Turn::new(pointer, records, doubts));
+                }
+                // The first does not fit. A pointer from before may be out of date.
+                Ok(_) if known => state.pointer = None,
+                Ok((pointer, _)) => {
+                    answers.extend(state.refuse(1, Error::Os(libc::ENOSPC)));
+                    state.pointer = Some(pointer).filter(|_| state.doubts == doubts);
+                }
+                Err(error) => answers.extend(state.refuse(1, error)),
+            }
         }
     }
 
-    /// One write, as long as it takes: the records that were its own, and what became of them.
-    fn turn(&self, writer: &Writer<'_>, known: Option<Pointer>) -> (Vec<Record>, Written) {
-        let mut taken = Vec::new();
-        let body = || -> Result<Written> {
-            let pointer = match known {
-                Some(pointer) => pointer,
-                None => writer.learn()?,
-            };
-            taken = self.take(|waiting| writer.take(&pointer, waiting));
-            match taken.is_empty() {
-                false => Ok(writer.write(&pointer, &taken)),
-                // The first does not fit. A pointer from before may be out of date.
-                true if known.is_some() => Ok(Written::default()),
-                true => {
-                    taken = self.take(|waiting| waiting.pop_front().into_iter().collect());
-                    Ok(Written::none(&taken, libc::ENOSPC, Some(pointer)))
-                }
-            }
-        };
-        let written = match catch_unwind(AssertUnwindSafe(body)) {
-            Ok(Ok(written)) => written,
-            Ok(Err(error)) => {
-                taken = self.take(|waiting| waiting.pop_front().into_iter().collect());
-                Written::none(&taken, error.errno(), None)
-            }
-            // Nothing here should be able to cause it.
-            Err(_) => Written::none(&taken, libc::ENOTRECOVERABLE, None),
-        };
-        (taken, written)
+    /// After a write.
+    pub(super) fn settle(&self, turn: Turn, written: Written) -> Answers {
+        self.lock().settle(turn, written)
     }
 
-    fn take(&self, some: impl FnOnce(&mut VecDeque<Record>) -> Vec<Record>) -> Vec<Record> {
-        some(&mut self.lock().waiting)
+    /// Nobody can write for those who wait.
+    pub(super) fn give_up(&self, error: Error) -> Answers {
+        let mut state = self.lock();
+        state.doubt();
+        self.free(&mut state);
+        state.refuse(usize::MAX, error)
     }
 
-    /// Runs what must not meet a write, and after which the write pointer is not known. Then sees to what has come
-    /// meanwhile.
-    pub(super) fn alone<T>(&self, body: impl FnOnce() -> T, writer: &Writer<'_>) -> (T, Answers) {
+    /// Runs what must not meet a write, and after which the write pointer is not known. True: some have come
+    /// meanwhile, for whom the caller is to write.
+    pub(super) fn alone<T>(&self, body: impl FnOnce() -> T) -> (T, bool) {
         let mut state = self.lock();
         state.apart += 1;
         while state.busy {
@@ -123,12 +124,19 @@ impl Lane {
         let result = body();
         let mut state = self.lock();
         state.doubt();
-        if !state.waiting.is_empty() {
-            return (result, self.lead(state, writer));
+        let leads = !state.waiting.is_empty();
+        if !leads {
+            self.free(&mut state);
         }
+        (result, leads)
+    }
+
+    /// Nobody writes any more.
+    fn free(&self, state: &mut State) {
         state.busy = false;
-        self.idle.notify_all();
-        (result, Vec::new())
+        if state.apart > 0 {
+            self.idle.notify_all();
+        }
     }
 
     /// The write pointer may have moved.
@@ -150,8 +158,15 @@ impl State {
         self.doubts += 1;
     }
 
-    /// After a turn that began when so many doubts were known.
-    fn settle(&mut self, records: Vec<Record>, written: Written, doubts: u64) -> Answers {
+    /// Fails the first ones, so many.
+    fn refuse(&mut self, count: usize, error: Error) -> Answers {
+        let count = count.min(self.waiting.len());
+        let refused = self.waiting.drain(..count);
+        refused.map(|record| (record.answer, Outcome::failed(error.errno()))).collect()
+    }
+
+    fn settle(&mut self, turn: Turn, written: Written) -> Answers {
+        let Turn { records, doubts, .. } = turn;
         self.pointer = written.pointer.filter(|_| self.doubts == doubts);
         let mut answers = Vec::with_capacity(records.len());
         let mut again = Vec::new();

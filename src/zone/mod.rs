@@ -1,20 +1,21 @@
 //! Zones: what a device tells of them, their management, and appends where the device or the kernel offers
 //! none: each is a write where its zone goes on.
 //!
-//! Such a write must go exactly there, and nobody else knows of it: so a zone has one in flight, by one of the
-//! threads that append (`lane`), and takes as many of the others' along as one write holds (`writer`).
-//! Writes go through rings of our own (`rings`): zonefs of 6.1 refuses a synchronous write after it has
-//! landed. The write pointer is the device's (`report`): remembered while writes go well, asked for
+//! Such a write must go exactly there, and nobody else knows of it: so a zone has one in flight, for one of those
+//! who append (`lane`), and takes as many of the others' along as one write holds (`writer`). Many zones are
+//! written at a time, by one thread of a queue, through a ring of its own (`driver`): zonefs of 6.1
+//! refuses a synchronous write after it has landed. The write pointer is the device's (`report`): remembered while writes go well, asked for
 //! again after anything else.
 
+mod driver;
 mod lane;
 mod manage;
 mod report;
-mod rings;
 mod writer;
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::abi;
@@ -23,11 +24,11 @@ use crate::completion::Outcome;
 use crate::error::{Error, Result};
 use crate::passthru::Device;
 use crate::probe::Facts;
+pub(crate) use driver::Engine;
+use driver::{Drivers, Lead};
 use lane::Lane;
 pub(crate) use lane::give;
 pub(crate) use report::report;
-use rings::Rings;
-use writer::Writer;
 
 /// One zone. Bytes of the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,12 +91,18 @@ pub(crate) struct Place<'a> {
     pub(crate) device: Option<Device<'a>>,
 }
 
+/// A target that has zones.
+pub(crate) trait Site: Send + Sync {
+    fn place(&self) -> Place<'_>;
+    fn zones(&self) -> &Zones;
+}
+
 /// What all requests on one target share.
 #[derive(Debug, Default)]
 pub(crate) struct Zones {
     /// By the zones' starts. Never fewer.
     lanes: Mutex<HashMap<u64, Arc<Lane>>>,
-    rings: Rings,
+    drivers: Drivers,
 }
 
 impl Zones {
@@ -104,27 +111,39 @@ impl Zones {
         Arc::clone(lanes.entry(start).or_default())
     }
 
-    /// An append or what manages a zone, checked before. Its answer may be given by another thread, which writes
-    /// there now; those returned are for the caller to give, when he has let go of the target.
-    pub(crate) fn run(&self, place: &Place<'_>, request: &Request, answer: Answer) -> Answers {
-        if request.op == Op::Append {
-            let writer = self.writer(place, request.offset);
-            return self.lane(request.offset).append(request, answer, &writer);
+    /// An append, checked before. None: who writes there now takes it along.
+    fn append(site: Arc<dyn Site>, request: &Request, answer: Answer) -> Option<Lead> {
+        let zone = request.offset;
+        let lane = site.zones().lane(zone);
+        lane.add(request, answer).then(|| Lead { site, zone, lane })
+    }
+
+    /// An append, checked before, by a thread that waits for it.
+    pub(crate) fn append_now(site: &Arc<impl Site + 'static>, request: &Request) -> Outcome {
+        let (tell, told) = channel();
+        let answer = Box::new(move |outcome| tell.send(outcome).unwrap_or(()));
+        if let Some(lead) = Self::append(Arc::clone(site) as _, request, answer) {
+            lead.follow(&site.zones().drivers);
         }
-        let (done, mut answers) = self.manage(place, request.op, request.offset);
-        let outcome = done.map_or_else(|e| Outcome::failed(e.errno()), |()| Outcome::done(0));
-        answers.push((answer, outcome));
-        answers
+        told.recv().unwrap_or(Outcome::failed(libc::ENOTRECOVERABLE))
     }
 
-    /// Resets, opens, closes or finishes a zone, between two writes of ours.
-    pub(crate) fn manage(&self, place: &Place<'_>, op: Op, start: u64) -> (Result<()>, Answers) {
-        let body = || manage::manage(place, op, start);
-        self.lane(start).alone(body, &self.writer(place, start))
-    }
-
-    fn writer<'a>(&'a self, place: &'a Place<'a>, zone: u64) -> Writer<'a> {
-        Writer { place, rings: &self.rings, zone }
+    /// Resets, opens, closes or finishes a zone, between two writes of ours, and tells what became of that. Appends
+    /// that have come meanwhile are written then.
+    pub(crate) fn manage(
+        site: Arc<impl Site + 'static>,
+        op: Op,
+        zone: u64,
+        tell: impl FnOnce(Result<()>),
+    ) {
+        let lane = site.zones().lane(zone);
+        let (done, leads) = lane.alone(|| manage::manage(&site.place(), op, zone));
+        if !leads {
+            drop(site); // Who has been told finds nobody else at the target.
+            return tell(done);
+        }
+        tell(done);
+        Lead { site: Arc::clone(&site) as _, zone, lane }.follow(&site.zones().drivers);
     }
 
     /// Somebody else may have moved a zone's write pointer.
@@ -132,3 +151,6 @@ impl Zones {
         self.lane(start).forget();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,19 @@
 //! One write to a zone: where it goes, what it takes along, and what is true after it has failed.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
-use std::thread::sleep;
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use super::lane::Record;
 use super::report::one;
-use super::rings::Rings;
 use super::{Place, Zone};
+use crate::abi::{AttrPi, Sqe};
 use crate::command::{Flags, Op, Request};
 use crate::completion::{Diagnosis, Outcome, diagnose_write};
 use crate::error::{Error, Result};
-use crate::memory::Buffer;
+use crate::memory::{Buffer, Gathered};
 use crate::probe::Kind;
 use crate::sqe;
 use crate::sys::status_flags;
@@ -46,7 +47,7 @@ impl Written {
     }
 }
 
-/// Bytes of the largest write that is put together. Every device takes it in one piece.
+/// Bytes of the largest write that is put together.
 const GATHERED: u64 = 512 << 10;
 
 /// The kernel's UIO_MAXIOV.
@@ -64,12 +65,47 @@ const fn tries(error: Error) -> u32 {
     }
 }
 
+/// One write, and what it needs until it has ended.
+pub(super) struct Turn {
+    pointer: Pointer,
+    pub(super) records: Vec<Record>,
+    /// How often the pointer had been doubted when it began.
+    pub(super) doubts: u64,
+    memory: Gathered,
+    attr: Option<Box<AttrPi>>,
+}
+
+impl Turn {
+    pub(super) fn new(pointer: Pointer, records: Vec<Record>, doubts: u64) -> Self {
+        let mut memory = Gathered::default();
+        let mut attr = None;
+        for Record { request, .. } in &records {
+            memory.add(&request.data);
+            attr = attr.or_else(|| request.has_meta().then(|| Box::new(sqe::attr_pi(request))));
+        }
+        Turn { pointer, records, doubts, memory, attr }
+    }
+
+    /// Valid as long as this is.
+    pub(super) fn sqe(&self, file: &File) -> Sqe {
+        let (fd, at) = (file.as_raw_fd(), self.pointer.at);
+        if let ([Record { request, .. }], Some(attr)) = (&*self.records, &self.attr) {
+            let request = Request { op: Op::Write, offset: at, buffer: None, ..*request };
+            return sqe::native(&request, fd, std::ptr::from_ref(&**attr).addr() as u64, 0);
+        }
+        let durable = |record: &Record| record.request.flags.contains(Flags::FUA);
+        let (iov, count) = self.memory.vector();
+        sqe::writev(fd, iov, count, at, self.records.iter().any(durable))
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Writer<'a> {
     pub(super) place: &'a Place<'a>,
-    pub(super) rings: &'a Rings,
     /// Where the zone starts.
     pub(super) zone: u64,
+    /// A write may be more than the device takes in one piece.
+    pub(super) splits: bool,
 }
 
 impl Writer<'_> {
@@ -87,8 +123,12 @@ impl Writer<'_> {
     /// The first of some records, and those after it that can go along. None: not even the first fits.
     pub(super) fn take(&self, pointer: &Pointer, waiting: &mut VecDeque<Record>) -> Vec<Record> {
         let limits = &self.place.facts.limits.value;
-        let most = [limits.max_append, limits.max_command].map(u64::from);
+        let most = match self.splits {
+            true => [0; 2],
+            false => [limits.max_append, limits.max_command].map(u64::from),
+        };
         let most = most.into_iter().filter(|n| *n != 0).fold(GATHERED, u64::min);
+        let most_pages = if self.splits { u64::MAX } else { limits.pieces() };
         let room = pointer.end.saturating_sub(pointer.at);
         let (mut bytes, mut pages, mut pieces) = (0, 0, 0);
         let mut fits = |record: &Record| {
@@ -97,7 +137,7 @@ impl Writer<'_> {
             bytes += record.request.length;
             pages += data.pages(12);
             pieces += data.areas().count();
-            let gathers = bytes <= most && pages <= limits.pieces() && pieces <= MAX_IOVECS;
+            let gathers = bytes <= most && pages <= most_pages && pieces <= MAX_IOVECS;
             bytes <= room && (first || gathers && !record.alone())
         };
         let mut taken: Vec<Record> = Vec::new();
@@ -113,21 +153,19 @@ impl Writer<'_> {
         taken
     }
 
-    /// Writes records one behind the other. If that fails, finds out which of them landed nevertheless.
-    pub(super) fn write(&self, pointer: &Pointer, records: &[Record]) -> Written {
-        if let Some(Record { tries: tries @ 2.., .. }) = records.first() {
-            sleep(Duration::from_millis(1 << tries.min(&TRIES)));
-        }
+    /// What a write has come to. If it failed, finds out which records landed nevertheless.
+    pub(super) fn written(&self, turn: &Turn, res: i32) -> Written {
+        let Turn { pointer, records, .. } = turn;
         let bytes: u64 = records.iter().map(|record| record.request.length).sum();
-        let error = match self.submit(pointer.at, records) {
-            Ok(written) if u64::from(written) == bytes => {
+        let error = match u64::try_from(res) {
+            Ok(written) if written == bytes => {
                 let landed =
                     self.places(pointer.at, records).map(|(r, at)| Some(self.landed(r, at)));
                 let pointer = Pointer { at: pointer.at + bytes, ..*pointer };
                 return Written { outcomes: landed.collect(), pointer: Some(pointer) };
             }
             Ok(_) => Error::Os(libc::EIO), // short: as if refused
-            Err(error) => error,
+            Err(_) => Error::Os(res.saturating_neg()),
         };
         match one(self.place, self.zone) {
             Ok(zone) => self.settle(pointer, records, error, &zone),
@@ -147,25 +185,6 @@ impl Writer<'_> {
             *next += record.request.length;
             Some((record, at))
         })
-    }
-
-    fn submit(&self, at: u64, records: &[Record]) -> Result<u32> {
-        let fd = self.place.file.as_raw_fd();
-        if let [Record { request, .. }] = records
-            && request.has_meta()
-        {
-            let request = Request { op: Op::Write, offset: at, buffer: None, ..*request };
-            let attr = sqe::attr_pi(&request);
-            let attr = std::ptr::from_ref(&attr).addr() as u64;
-            return self.rings.submit(&sqe::native(&request, fd, attr, 0));
-        }
-        let areas = records.iter().flat_map(|record| record.request.data.segments().areas());
-        let iovec =
-            |(ptr, len): (*mut u8, usize)| libc::iovec { iov_base: ptr.cast(), iov_len: len };
-        let iovecs: Vec<libc::iovec> = areas.map(iovec).collect();
-        let durable = records.iter().any(|record| record.request.flags.contains(Flags::FUA));
-        let iov = iovecs.as_ptr().addr() as u64;
-        self.rings.submit(&sqe::writev(fd, iov, iovecs.len() as u32, at, durable))
     }
 
     /// After a write at `pointer` was refused and the zone was found like this. What landed stays, what did
@@ -207,10 +226,7 @@ impl Writer<'_> {
     /// Whether the zone holds the first bytes of a record there.
     fn holds(&self, at: u64, bytes: u64, request: &Request) -> bool {
         let mut found = Buffer::new(bytes);
-        let lent = found.lend();
-        let address = lent.segments().addresses;
-        let read = sqe::read(self.place.file.as_raw_fd(), address, bytes as u32, at);
-        if self.rings.submit(&read).map(u64::from) != Ok(bytes) {
+        if self.place.file.read_exact_at(found.bytes_mut(), at).is_err() {
             return false;
         }
         let mut left = found.bytes();
@@ -251,6 +267,11 @@ impl Writer<'_> {
 }
 
 impl Record {
+    /// How long it has to wait before it goes again.
+    pub(super) fn rest(&self) -> Option<Duration> {
+        (self.tries >= 2).then(|| Duration::from_millis(1 << self.tries.min(TRIES)))
+    }
+
     /// Whether its write takes nothing else along: it has metadata, or was refused in company.
     fn alone(&self) -> bool {
         self.tries > 0 || self.request.has_meta()
