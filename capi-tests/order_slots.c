@@ -100,14 +100,43 @@ static void few_descriptors(void)
 	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &was), 0);
 }
 
-/* No thread before a request wants one, and no more than asked for; none after the end. */
+/* So many requests of so many blocks take that many threads at the end, none more on the way. */
+static void taking_threads(struct way *way, unsigned wanted, uint32_t blocks)
+{
+	struct ask *asks[12];
+	struct seen seen;
+
+	for (unsigned n = 0; n < COUNT(asks); n++) {
+		asks[n] = ask_new(way, URX_OP_WRITE, n * blocks, blocks, blocks + n);
+		ask_push(way, asks[n], 0, n);
+		CHECK(workers() <= wanted);
+	}
+	for (unsigned tries = 0; workers() < wanted && tries < 2000; tries++)
+		nap(1); /* a thread names itself when it runs */
+	CHECK_EQ(workers(), wanted);
+	submit(way, COUNT(asks));
+	for (unsigned n = 0; n < COUNT(asks); n++) {
+		seen = reap(way);
+		CHECK_EQ(result(asks[seen.words[0]], &seen), blocks * LEN);
+	}
+	CHECK_EQ(workers(), wanted);
+	for (unsigned n = 0; n < COUNT(asks); n++) {
+		holds(way, n * blocks, blocks, blocks + n);
+		ask_free(asks[n]);
+	}
+}
+
+/*
+ * No thread before a request wants one, and no more than asked for; none after the end. Where the kernel has NVMe commands
+ * in SQEs, all requests that are one command share a thread, and what takes two needs ioctls.
+ */
 static void threads_when_needed(void)
 {
 	for (unsigned p = 0; p < COUNT(worker_paths); p++) {
+		bool share = worker_paths[p] == URX_PATH_IOCTL && kernel() >= 5019;
 		struct urx_queue_opts opts = limits(3, 0);
-		struct ask *asks[12];
 		unsigned before;
-		struct seen seen;
+		struct ask *ask;
 		struct way way;
 
 		doing("threads when needed");
@@ -116,29 +145,18 @@ static void threads_when_needed(void)
 		before = descriptors();
 		CHECK_EQ(workers(), 0);
 		CHECK_EQ(urx_explain(way.queue, way.dev.target, NULL, way.path, NULL), 0);
-		asks[0] = ask_new(&way, URX_OP_WRITE, 1, 1, 1);
-		asks[0]->rw.offset = ~(uint64_t)0 << 12;
-		CHECK_EQ(urx_plan(way.queue, way.dev.target, &asks[0]->rw, &asks[0]->io), -ERANGE);
+		ask = ask_new(&way, URX_OP_WRITE, 1, 1, 1);
+		ask->rw.offset = ~(uint64_t)0 << 12;
+		CHECK_EQ(urx_plan(way.queue, way.dev.target, &ask->rw, &ask->io), -ERANGE);
 		CHECK_EQ(workers(), 0);
 		CHECK_EQ(descriptors(), before);
-		ask_free(asks[0]);
-		for (unsigned n = 0; n < COUNT(asks); n++) {
-			asks[n] = ask_new(&way, URX_OP_WRITE, n, 1, n);
-			ask_push(&way, asks[n], 0, n);
-			CHECK(workers() <= 3);
-		}
-		for (unsigned tries = 0; workers() < 3 && tries < 2000; tries++)
-			nap(1); /* a thread names itself when it runs */
-		CHECK_EQ(workers(), 3);
-		submit(&way, COUNT(asks));
-		for (unsigned n = 0; n < COUNT(asks); n++) {
-			seen = reap(&way);
-			CHECK_EQ(result(asks[seen.words[0]], &seen), LEN);
-		}
-		CHECK(workers() <= 3);
-		for (unsigned n = 0; n < COUNT(asks); n++) {
-			holds(&way, n, 1, n);
-			ask_free(asks[n]);
+		ask_free(ask);
+		taking_threads(&way, share ? 1 : 3, 1);
+		if (share) {
+			uint32_t most = way.dev.info.max_command / LEN;
+
+			CHECK(most && most < 1024);
+			taking_threads(&way, 4, most + 1);
 		}
 		way_close(&way);
 		no_workers();

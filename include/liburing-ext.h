@@ -599,7 +599,8 @@ struct io_uring_cqe; /* the kernel's */
 /** A path, and one bit of a mask of paths; the best first: READ or WRITE with a PI attribute. */
 #define URX_PATH_ATTR 1u
 #define URX_PATH_URING_CMD 2u /* An NVMe command in the SQE. */
-#define URX_PATH_IOCTL 4u /* NVMe commands by ioctl, from a worker thread. */
+/** NVMe commands from a worker thread, by ioctl or in a ring of its own. */
+#define URX_PATH_IOCTL 4u
 #define URX_PATH_SOFTWARE 8u /* Plain I/O, a side file and software PI, from a worker thread. */
 /** An append as a write where its zone goes on, zones managed by ioctl, from a worker thread. */
 #define URX_PATH_EMULATED 16u
@@ -718,11 +719,14 @@ struct urx_queue;
 struct urx_queue_opts {
 	uint32_t size; /* sizeof(struct urx_queue_opts) */
 	uint32_t allow; /* URX_PATH_ that may be taken; 0: all */
-	/** threads for URX_PATH_IOCTL and SOFTWARE, which start when needed; 0: 16 */
+	/**
+	 * threads that wait, each for one request; 0: 16. Those that have many under way are one
+	 * for commands, one for appends
+	 */
 	uint32_t max_workers;
 	/**
-	 * requests on those paths at a time, two descriptors each; 0: a quarter of RLIMIT_NOFILE's
-	 * descriptors
+	 * requests at a time with those that wait, and with each of the others, two descriptors a
+	 * request; 0: a quarter of RLIMIT_NOFILE's descriptors
 	 */
 	uint32_t max_waiting;
 	uint64_t reserved[6]; /* zero */

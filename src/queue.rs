@@ -14,11 +14,12 @@ use crate::completion::{Diagnosis, Outcome, diagnose_write};
 use crate::error::{Error, Result};
 use crate::geometry::{Checks, Format, Tags};
 use crate::memory::Buffer;
-use crate::passthru;
+use crate::passthru::{self, Commands};
 use crate::path::{Paths, Ring};
 use crate::pi::{Pi, Wanted};
 use crate::sqe;
 use crate::store::{Refused, Store};
+use crate::sys::flights::Ended;
 use crate::sys::own_ring::{OwnRing, features, widened};
 use crate::target::Target;
 use crate::worker::{self, Done, Promise, Workers};
@@ -30,8 +31,11 @@ pub struct Queue {
     ring: Ring,
     allow: Paths,
     workers: Workers<Outcome>,
+    /// The thread that appends, and the one that passes commands through: many at a time.
     appends: Workers<Outcome>,
     engine: Arc<Engine>,
+    passes: Workers<Outcome>,
+    commands: Arc<Commands>,
     /// For [`Queue::run`], where the application has no ring.
     own: Option<Mutex<OwnRing>>,
 }
@@ -89,7 +93,9 @@ impl Queue {
         let workers = Workers::new(max_workers, max_waiting, panicked);
         let engine = Arc::new(Engine::default());
         let appends = Workers::with_afterwork(max_waiting, panicked, Arc::clone(&engine) as _);
-        Queue { ring, allow, workers, appends, engine, own: None }
+        let commands = Arc::new(Commands::default());
+        let passes = Workers::with_afterwork(max_waiting, panicked, Arc::clone(&commands) as _);
+        Queue { ring, allow, workers, appends, engine, passes, commands, own: None }
     }
 
     /// With a ring of its own.
@@ -113,6 +119,7 @@ impl Queue {
     pub fn close(&self) {
         self.workers.close();
         self.appends.close();
+        self.passes.close();
     }
 
     /// Chooses the path for a request, and reserves a worker's attention where it needs one. The plan is made
@@ -142,6 +149,10 @@ impl Queue {
                     (Paths::EMULATED, _) => {
                         self.workers.arm_long(Box::new(|promise| work.manage(promise)))
                     }
+                    (Paths::IOCTL, _) if self.passes(target, request, &route) => {
+                        let commands = Arc::clone(&self.commands);
+                        self.passes.arm_long(Box::new(move |promise| work.pass(promise, &commands)))
+                    }
                     _ => self.workers.arm(Box::new(move || work.done())),
                 }?;
                 Carrier::Worker { path, waiting }
@@ -156,6 +167,14 @@ impl Queue {
         let extent = offer.check(request)?;
         let path = offer.choose(&self.ring, allow & self.allow, request, &extent)?;
         Ok(Route { path, extent, lba: offer.lba(request.offset) })
+    }
+
+    /// Whether a request for an ioctl can be one command in a ring of the library's own.
+    fn passes(&self, target: &Target, request: &Request, route: &Route) -> bool {
+        let ring = Ring { flags: SETUP_SQE128 | SETUP_CQE32, ..self.ring };
+        let request = Request { flags: request.flags - Flags::LINKED, buffer: None, ..*request };
+        let carried = target.offer().carries(Paths::URING_CMD, &ring, &request, &route.extent);
+        carried.is_ok() && self.commands.can_be()
     }
 
     fn uring_cmd(&self, target: &Arc<Target>, request: &Request, route: &Route) -> Result<Carrier> {
@@ -355,6 +374,35 @@ impl Work {
         Zones::manage(self.target, op, offset, |result| promise.keep(done(managed(result))));
     }
 
+    /// As a command, when it ends.
+    fn pass(self, promise: Promise<Outcome>, commands: &Commands) {
+        let Work { route: Route { extent, lba, .. }, target, mut request } = self;
+        request.buffer = None; // registered in another ring
+        let command = match command(&target, &request, &extent, lba) {
+            Ok(command) => command,
+            Err(error) => {
+                drop(target);
+                return promise.keep(done(Outcome::failed(error.errno())));
+            }
+        };
+        let fd = target.offer().access.char_fd.unwrap_or(-1);
+        let sqe = sqe::uring_cmd(&request, &command, fd, false, 0);
+        let then = move |ended: Ended| {
+            let outcome = commanded(ended.res, ended.value, request.length as u32);
+            if request.op.in_zone() {
+                target.forget_zone(request.offset);
+            }
+            if outcome.res >= 0
+                && let Ok(format) = target.offer().format()
+            {
+                remap_read(&mut request, &extent, &in_memory(format, &extent), lba);
+            }
+            drop(target); // Who has seen the last CQE finds nobody else at the target.
+            promise.keep(done(outcome));
+        };
+        commands.issue(sqe, Box::new(then));
+    }
+
     fn done(mut self) -> Done<Outcome> {
         done(self.run())
     }
@@ -478,11 +526,7 @@ impl Io {
                 if let Some(target) = moves.take() {
                     target.forget_zone(self.request.offset);
                 }
-                let outcome = match completed.res {
-                    0.. => Outcome::nvme(completed.res as u32, completed.value, bytes),
-                    errno => Outcome::failed(-errno),
-                };
-                (Paths::URING_CMD, outcome)
+                (Paths::URING_CMD, commanded(completed.res, completed.value, bytes))
             }
             Carrier::Worker { path, .. } => {
                 let path = *path;
@@ -500,9 +544,8 @@ impl Io {
     fn conclude(&mut self, path: Paths, mut outcome: Outcome) -> Finished {
         let Io { request, extent, format, lba, start, .. } = self;
         if let Some(format) = format {
-            // As the caller's buffers have it.
-            let format = &if extent.interleaved { *format } else { format.apart() };
-            if path == Paths::URING_CMD && outcome.res >= 0 && request.op == Op::Read {
+            let format = &in_memory(format, extent);
+            if path == Paths::URING_CMD && outcome.res >= 0 {
                 remap_read(request, extent, format, *lba);
             }
             let knows = matches!(path, Paths::SOFTWARE | Paths::EMULATED);
@@ -546,9 +589,22 @@ fn native_outcome(res: i32, request: &Request) -> Outcome {
     }
 }
 
+/// What came of a command in an SQE.
+fn commanded(res: i32, value: u64, bytes: u32) -> Outcome {
+    match res {
+        0.. => Outcome::nvme(res as u32, value, bytes),
+        errno => Outcome::failed(-errno),
+    }
+}
+
+/// A format as the caller's buffers have it.
+fn in_memory(format: &Format, extent: &Extent) -> Format {
+    if extent.interleaved { *format } else { format.apart() }
+}
+
 /// What the kernel does after a read with the attribute: the device's reference tags become the caller's.
 fn remap_read(request: &mut Request, extent: &Extent, format: &Format, lba: u64) {
-    if !request.needs_remap(format, lba) {
+    if request.op != Op::Read || !request.needs_remap(format, lba) {
         return;
     }
     let (from, to) = (request.device_reference(format, lba), request.tags.reference);

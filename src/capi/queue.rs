@@ -21,9 +21,10 @@ pub struct urx_queue_opts {
     pub size: u32,
     /// URX_PATH_ that may be taken; 0: all
     pub allow: u32,
-    /// threads for URX_PATH_IOCTL and SOFTWARE, which start when needed; 0: 16
+    /// threads that wait, each for one request; 0: 16. Those that have many under way are one for commands, one for appends
     pub max_workers: u32,
-    /// requests on those paths at a time, two descriptors each; 0: a quarter of RLIMIT_NOFILE's descriptors
+    /// requests at a time with those that wait, and with each of the others, two descriptors a request; 0: a quarter of
+    /// RLIMIT_NOFILE's descriptors
     pub max_waiting: u32,
     /// zero
     pub reserved: [u64; 6],

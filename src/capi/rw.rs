@@ -49,7 +49,7 @@ pub const URX_RW_LINKED: u32 = 16;
 pub const URX_PATH_ATTR: u32 = 1;
 /// An NVMe command in the SQE.
 pub const URX_PATH_URING_CMD: u32 = 2;
-/// NVMe commands by ioctl, from a worker thread.
+/// NVMe commands from a worker thread, by ioctl or in a ring of its own.
 pub const URX_PATH_IOCTL: u32 = 4;
 /// Plain I/O, a side file and software PI, from a worker thread.
 pub const URX_PATH_SOFTWARE: u32 = 8;

@@ -1,7 +1,9 @@
 //! A request as NVMe commands by ioctl: cut to what the device takes, copied where the namespace wants
-//! its bytes in another shape, reference tags remapped as the block layer would.
+//! its bytes in another shape, reference tags remapped as the block layer would. What is one command as it is
+//! need not wait for an ioctl where the kernel knows better (`commands`).
 
 mod access;
+mod commands;
 mod issue;
 
 use std::io::IoSliceMut;
@@ -9,6 +11,7 @@ use std::iter::once;
 use std::os::fd::BorrowedFd;
 
 pub use access::Access;
+pub(crate) use commands::Commands;
 
 use crate::abi::NvmePassthru;
 use crate::command::{Extent, Op, Request, Span, nvme, report_zones};

@@ -5,10 +5,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::thread::sleep;
 use std::time::Duration;
 
-use io_uring::IoUring;
+use io_uring::{IoUring, cqueue, squeue};
 
-use super::entry::entry;
-use crate::abi::Sqe;
+use super::entry::{entry, entry128};
+use crate::abi::{Sqe, SqeNvme};
 use crate::error::Result;
 
 /// Operations at a time.
@@ -17,9 +17,63 @@ const MOST: u32 = 128;
 /// Until the kernel may have what it lacked.
 const MOMENT: Duration = Duration::from_millis(1);
 
+/// What SQEs and CQEs are like.
+pub(crate) trait Shape {
+    type Sqe;
+    type Entry: squeue::EntryMarker;
+    type Cqe: cqueue::EntryMarker;
+
+    /// An SQE with the number of its operation.
+    fn entry(sqe: &Self::Sqe, number: u32) -> Self::Entry;
+
+    fn told(cqe: &Self::Cqe) -> (u64, Ended);
+}
+
+/// Every kernel's.
+pub(crate) struct Small;
+
+impl Shape for Small {
+    type Sqe = Sqe;
+    type Entry = squeue::Entry;
+    type Cqe = cqueue::Entry;
+
+    fn entry(sqe: &Sqe, number: u32) -> squeue::Entry {
+        entry(&Sqe { user_data: number.into(), ..*sqe })
+    }
+
+    fn told(cqe: &cqueue::Entry) -> (u64, Ended) {
+        (cqe.user_data(), Ended { res: cqe.result(), value: 0 })
+    }
+}
+
+/// With room for an NVMe command and its result (5.19).
+pub(crate) struct Large;
+
+impl Shape for Large {
+    type Sqe = SqeNvme;
+    type Entry = squeue::Entry128;
+    type Cqe = cqueue::Entry32;
+
+    fn entry(sqe: &SqeNvme, number: u32) -> squeue::Entry128 {
+        entry128(&SqeNvme { user_data: number.into(), ..*sqe })
+    }
+
+    fn told(cqe: &cqueue::Entry32) -> (u64, Ended) {
+        (cqe.user_data(), Ended { res: cqe.result(), value: cqe.big_cqe()[0] })
+    }
+}
+
+/// How an operation has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) res: i32,
+    /// The first word beyond the usual CQE.
+    pub(crate) value: u64,
+}
+
 /// Operations and what belongs to each of them.
-pub(crate) struct Flights<P> {
-    ring: IoUring,
+pub(crate) struct Flights<P, S: Shape = Small> {
+    ring: IoUring<S::Entry, S::Cqe>,
     /// By the operations' numbers.
     under_way: Vec<Option<P>>,
     free: Vec<u32>,
@@ -31,10 +85,10 @@ pub(crate) struct Flights<P> {
     broken: Option<i32>,
 }
 
-impl<P> Flights<P> {
+impl<P, S: Shape> Flights<P, S> {
     pub(crate) fn new() -> Result<Self> {
         Ok(Flights {
-            ring: IoUring::new(MOST)?,
+            ring: IoUring::builder().build(MOST)?,
             under_way: (0..MOST).map(|_| None).collect(),
             free: (0..MOST).rev().collect(),
             pushed: VecDeque::new(),
@@ -59,7 +113,7 @@ impl<P> Flights<P> {
 
     /// Takes an operation, for which there must be room. What its SQE points to is memory lent to a request, or on
     /// the heap and owned by `payload`, which is kept until the operation has ended.
-    pub(crate) fn push(&mut self, sqe: &Sqe, payload: P) {
+    pub(crate) fn push(&mut self, sqe: &S::Sqe, payload: P) {
         let number = match (self.broken, self.free.pop()) {
             (None, Some(number)) => number,
             (errno, free) => {
@@ -67,9 +121,9 @@ impl<P> Flights<P> {
                 return self.refused.push_back((payload, errno.unwrap_or(libc::EBUSY)));
             }
         };
-        let sqe = Sqe { user_data: number.into(), ..*sqe };
+        let entry = S::entry(sqe, number);
         // SAFETY: memory lent to a request stays valid until that has ended, and the payload outlives the operation.
-        let queued = unsafe { self.ring.submission().push(&entry(&sqe)) };
+        let queued = unsafe { self.ring.submission().push(&entry) };
         match (queued, self.under_way.get_mut(number as usize)) {
             (Ok(()), Some(place)) => {
                 *place = Some(payload);
@@ -126,27 +180,27 @@ impl<P> Flights<P> {
         }
     }
 
-    /// An operation that has ended, and its result.
-    pub(crate) fn reap(&mut self) -> Option<(P, i32)> {
+    /// An operation that has ended, and how.
+    pub(crate) fn reap(&mut self) -> Option<(P, Ended)> {
         if let Some((payload, errno)) = self.refused.pop_front() {
-            return Some((payload, -errno));
+            return Some((payload, Ended { res: -errno, value: 0 }));
         }
-        let cqe = self.ring.completion().next()?;
-        let number = u32::try_from(cqe.user_data()).ok()?;
+        let (number, ended) = S::told(&self.ring.completion().next()?);
+        let number = u32::try_from(number).ok()?;
         let payload = self.under_way.get_mut(number as usize)?.take()?;
         self.free.push(number);
-        Some((payload, cqe.result()))
+        Some((payload, ended))
     }
 }
 
-impl<P> AsFd for Flights<P> {
+impl<P, S: Shape> AsFd for Flights<P, S> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         // SAFETY: the ring's, which lives as long as `self`.
         unsafe { BorrowedFd::borrow_raw(self.ring.as_raw_fd()) }
     }
 }
 
-impl<P> Drop for Flights<P> {
+impl<P, S: Shape> Drop for Flights<P, S> {
     /// What the payloads own the kernel may still look at.
     fn drop(&mut self) {
         self.submit();
@@ -157,7 +211,7 @@ impl<P> Drop for Flights<P> {
     }
 }
 
-impl<P> std::fmt::Debug for Flights<P> {
+impl<P, S: Shape> std::fmt::Debug for Flights<P, S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Flights").field("free", &self.free.len()).finish_non_exhaustive()
     }
@@ -182,13 +236,13 @@ mod tests {
 
     fn reap(flights: &mut Flights<Buffer>) -> (u8, i32) {
         flights.wait();
-        let (byte, res) = flights.reap().expect("one has ended");
-        (byte.bytes()[0], res)
+        let (byte, ended) = flights.reap().expect("one has ended");
+        (byte.bytes()[0], ended.res)
     }
 
     #[test]
     fn each_result_comes_with_its_own_memory() {
-        let mut flights = Flights::new().unwrap();
+        let mut flights = Flights::<_>::new().unwrap();
         let mut pipes: Vec<_> = (0..MOST).map(|_| pipe().unwrap()).collect();
         for (reader, _) in &pipes {
             assert!(flights.has_room());
@@ -208,7 +262,7 @@ mod tests {
     #[test]
     fn memory_outlives_the_operation() {
         let (reader, mut writer) = pipe().unwrap();
-        let mut flights = Flights::new().unwrap();
+        let mut flights = Flights::<_>::new().unwrap();
         push(&mut flights, &reader);
         flights.submit();
         std::thread::scope(|scope| {
@@ -222,7 +276,7 @@ mod tests {
     #[test]
     fn a_kernel_that_refuses_everything_loses_nothing() {
         let (reader, mut writer) = pipe().unwrap();
-        let mut flights = Flights::new().unwrap();
+        let mut flights = Flights::<_>::new().unwrap();
         push(&mut flights, &reader);
         flights.submit();
         // No ring any more for system calls.

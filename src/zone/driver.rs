@@ -57,9 +57,9 @@ impl Driver {
     /// they were about is on its way to the device again, or let go of.
     fn go_on(&mut self) -> Answers {
         let mut answers = Vec::new();
-        while let Some(((lead, flight), res)) = self.flights.reap() {
+        while let Some(((lead, flight), ended)) = self.flights.reap() {
             if let Flight::Write(turn) = flight {
-                lead.safely(&mut answers, |answers| answers.extend(lead.settle(turn, res)));
+                lead.safely(&mut answers, |answers| answers.extend(lead.settle(turn, ended.res)));
                 self.next.push_back((lead, false));
             } else {
                 self.next.push_back((lead, true));
