@@ -22,7 +22,7 @@ use crate::store::{Refused, Store};
 use crate::sys::flights::Ended;
 use crate::sys::own_ring::{OwnRing, features, widened};
 use crate::target::Target;
-use crate::worker::{self, Done, Promise, Workers};
+use crate::worker::{self, Done, Promise, Sharing, Workers};
 use crate::zone::{Engine, Zones};
 
 /// One ring, and the workers for what it cannot carry itself.
@@ -32,10 +32,8 @@ pub struct Queue {
     allow: Paths,
     workers: Workers<Outcome>,
     /// The thread that appends, and the one that passes commands through: many at a time.
-    appends: Workers<Outcome>,
-    engine: Arc<Engine>,
-    passes: Workers<Outcome>,
-    commands: Arc<Commands>,
+    appends: Sharing<Outcome, Engine>,
+    passes: Sharing<Outcome, Commands>,
     /// For [`Queue::run`], where the application has no ring.
     own: Option<Mutex<OwnRing>>,
 }
@@ -91,11 +89,9 @@ impl Queue {
     pub fn new(ring: Ring, allow: Paths, max_workers: u32, max_waiting: u32) -> Self {
         let panicked = || Outcome::failed(libc::ENOTRECOVERABLE);
         let workers = Workers::new(max_workers, max_waiting, panicked);
-        let engine = Arc::new(Engine::default());
-        let appends = Workers::with_afterwork(max_waiting, panicked, Arc::clone(&engine) as _);
-        let commands = Arc::new(Commands::default());
-        let passes = Workers::with_afterwork(max_waiting, panicked, Arc::clone(&commands) as _);
-        Queue { ring, allow, workers, appends, engine, passes, commands, own: None }
+        let appends = Sharing::new(max_waiting, panicked, Engine::default());
+        let passes = Sharing::new(max_waiting, panicked, Commands::default());
+        Queue { ring, allow, workers, appends, passes, own: None }
     }
 
     /// With a ring of its own.
@@ -142,16 +138,13 @@ impl Queue {
                 let (path, work) = (route.path, Work::new(target, request, &route));
                 let waiting = match (path, request.op) {
                     (Paths::EMULATED, Op::Append) => {
-                        let engine = Arc::clone(&self.engine);
-                        self.appends
-                            .arm_long(Box::new(move |promise| work.append(promise, &engine)))
+                        self.appends.arm(|promise, engine| work.append(promise, engine))
                     }
                     (Paths::EMULATED, _) => {
                         self.workers.arm_long(Box::new(|promise| work.manage(promise)))
                     }
                     (Paths::IOCTL, _) if self.passes(target, request, &route) => {
-                        let commands = Arc::clone(&self.commands);
-                        self.passes.arm_long(Box::new(move |promise| work.pass(promise, &commands)))
+                        self.passes.arm(|promise, commands| work.pass(promise, commands))
                     }
                     _ => self.workers.arm(Box::new(move || work.done())),
                 }?;
@@ -174,7 +167,7 @@ impl Queue {
         let ring = Ring { flags: SETUP_SQE128 | SETUP_CQE32, ..self.ring };
         let request = Request { flags: request.flags - Flags::LINKED, buffer: None, ..*request };
         let carried = target.offer().carries(Paths::URING_CMD, &ring, &request, &route.extent);
-        carried.is_ok() && self.commands.can_be()
+        carried.is_ok() && self.passes.afterwork().can_be()
     }
 
     fn uring_cmd(&self, target: &Arc<Target>, request: &Request, route: &Route) -> Result<Carrier> {
@@ -530,8 +523,11 @@ impl Io {
             }
             Carrier::Worker { path, .. } => {
                 let path = *path;
-                // Not begun: cancelled, or never will be.
-                let not_begun = if completed.res < 0 { -completed.res } else { libc::ECANCELED };
+                // Not begun: cancelled, which some kernels call interrupted (5.10: or EAGAIN), or never will be.
+                let not_begun = match completed.res.saturating_neg() {
+                    ..=0 | libc::EINTR | libc::EAGAIN => libc::ECANCELED,
+                    errno => errno,
+                };
                 let done = self.leave().and_then(|waiting| waiting.finish_received(completed.res));
                 (path, done.unwrap_or(Outcome::failed(not_begun)))
             }

@@ -105,9 +105,10 @@ pub struct RingQueue<S, C> {
 pub struct RingOptions {
     /// Paths that requests may take at all.
     pub paths: Paths,
-    /// Threads for paths that need one, started as they are needed; 0: 16.
+    /// Threads that wait, each for one request, started as they are needed; 0: 16. Commands and emulated appends have
+    /// one thread each, if they need any.
     pub max_workers: u32,
-    /// Requests in flight on such paths, of two descriptors each; 0: what the process can have.
+    /// Requests with those that wait, and with each of the others, of two descriptors each; 0: what the process can have.
     pub max_waiting: u32,
 }
 

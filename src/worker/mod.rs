@@ -75,15 +75,6 @@ impl<T: Send + 'static> Workers<T> {
         Workers { pool: Arc::new(Pool::new(max_workers, max_slots, panicked, None)) }
     }
 
-    /// One thread for jobs that do not wait, and for what they leave to be gone on with.
-    pub(crate) fn with_afterwork(
-        max_slots: u32,
-        panicked: fn() -> T,
-        afterwork: Arc<dyn Afterwork>,
-    ) -> Self {
-        Workers { pool: Arc::new(Pool::new(1, max_slots, panicked, Some(afterwork))) }
-    }
-
     /// Reserves a slot. Its job starts when a RECV from the request's descriptor is issued. `EAGAIN`: none
     /// is free before another request is finished. `ENOMEM`: there is no thread, and none can be started.
     pub(crate) fn arm(&self, job: Job<T>) -> Result<Request<T>> {
@@ -107,6 +98,40 @@ impl<T: Send + 'static> Workers<T> {
 impl<T: Send + 'static> Drop for Workers<T> {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// One thread for jobs that do not wait, and for what they leave to be gone on with.
+#[derive(Debug)]
+pub(crate) struct Sharing<T: Send + 'static, A> {
+    workers: Workers<T>,
+    afterwork: Arc<A>,
+}
+
+impl<T: Send + 'static, A: Afterwork + 'static> Sharing<T, A> {
+    /// As [`Workers::new`].
+    pub(crate) fn new(max_slots: u32, panicked: fn() -> T, afterwork: A) -> Self {
+        let afterwork = Arc::new(afterwork);
+        let pool = Pool::new(1, max_slots, panicked, Some(Arc::clone(&afterwork) as _));
+        Sharing { workers: Workers { pool: Arc::new(pool) }, afterwork }
+    }
+
+    pub(crate) fn afterwork(&self) -> &A {
+        &self.afterwork
+    }
+
+    /// As [`Workers::arm_long`].
+    pub(crate) fn arm(
+        &self,
+        job: impl FnOnce(Promise<T>, &A) + Send + 'static,
+    ) -> Result<Request<T>> {
+        let afterwork = Arc::clone(&self.afterwork);
+        self.workers.arm_long(Box::new(move |promise| job(promise, &afterwork)))
+    }
+
+    /// As [`Workers::close`]. What was left is gone on with to its end.
+    pub(crate) fn close(&self) {
+        self.workers.close();
     }
 }
 

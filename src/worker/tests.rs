@@ -606,35 +606,24 @@ impl Afterwork for Later {
 fn one_thread_takes_all_jobs_at_once_and_goes_on_with_what_they_left() {
     let mut ring = plain();
     let (reader, mut writer) = pipe().unwrap();
-    let later = Arc::new(Later {
-        kept: Mutex::default(),
-        reader,
-        told: false.into(),
-        turns: Mutex::default(),
-    });
-    let workers = Workers::with_afterwork(0, || PANICKED, Arc::clone(&later) as _);
-    let leave = || -> LongJob<u64> {
-        let later = Arc::clone(&later);
-        Box::new(move |promise| later.kept.lock().unwrap().push(promise))
-    };
-    let arm = |ring: &mut Ring, tag, job| {
-        let request = workers.arm_long(job).expect("a slot");
+    let later =
+        Later { kept: Mutex::default(), reader, told: false.into(), turns: Mutex::default() };
+    let sharing = Sharing::new(0, || PANICKED, later);
+    let later = sharing.afterwork();
+    let arm = |ring: &mut Ring, tag, first: Option<Job<u64>>| {
+        let job = move |promise, later: &Later| {
+            first.map(|job| job());
+            later.kept.lock().unwrap().push(promise);
+        };
+        let request = sharing.arm(job).expect("a slot");
         push(ring, &request, tag, PLAIN);
         ring.submit();
         request
     };
     let (held, job) = Held::new(0);
-    let later_too = leave();
-    let first = arm(
-        &mut ring,
-        0,
-        Box::new(move |promise| {
-            job();
-            later_too(promise);
-        }),
-    );
+    let first = arm(&mut ring, 0, Some(job));
     held.wait_for_start();
-    let others: Vec<_> = (1..40).map(|tag| arm(&mut ring, tag, leave())).collect();
+    let others: Vec<_> = (1..40).map(|tag| arm(&mut ring, tag, None)).collect();
     held.end();
     while later.turns.lock().unwrap().last() != Some(&40) {
         sleep(MOMENT / 20);
@@ -649,11 +638,11 @@ fn one_thread_takes_all_jobs_at_once_and_goes_on_with_what_they_left() {
     outcomes.sort_unstable();
     assert_eq!(outcomes, (0..40).collect::<Vec<_>>());
     assert!(all_at_once);
-    let last = arm(&mut ring, 99, leave());
+    let last = arm(&mut ring, 99, None);
     while later.kept.lock().unwrap().is_empty() {
         sleep(MOMENT / 20);
     }
-    workers.close();
+    sharing.close();
     assert_eq!(
         (ring.wait(), last.finish()),
         ((99, 2), Some(0)),
