@@ -58,11 +58,13 @@ impl Driver {
     fn go_on(&mut self) -> Answers {
         let mut answers = Vec::new();
         while let Some(((lead, flight), ended)) = self.flights.reap() {
-            if let Flight::Write(turn) = flight {
-                lead.safely(&mut answers, |answers| answers.extend(lead.settle(turn, ended.res)));
-                self.next.push_back((lead, false));
-            } else {
+            let Flight::Write(turn) = flight else {
                 self.next.push_back((lead, true));
+                continue;
+            };
+            let settle = |answers: &mut Answers| answers.extend(lead.settle(turn, ended.res));
+            if lead.safely(&mut answers, settle).is_some() {
+                self.next.push_back((lead, false));
             }
         }
         while self.flights.has_room()
