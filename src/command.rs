@@ -115,6 +115,13 @@ pub(crate) struct Extent {
     pub(crate) interleaved: bool,
 }
 
+impl Extent {
+    /// The target's format as the caller's buffers have it.
+    pub(crate) const fn lent(&self, format: &Format) -> Format {
+        if self.interleaved { *format } else { format.apart() }
+    }
+}
+
 /// Bytes of the largest request: the kernel cuts at 2 GiB less a page, silently.
 pub const MAX_BYTES: u64 = 1 << 30;
 
@@ -145,24 +152,30 @@ impl Request {
         if self.offset.checked_add(data_bytes).is_none_or(|end| end > bytes) {
             return Err(Error::Range(c"offset: the request ends beyond the target"));
         }
-        let in_zone = self.op.in_zone();
-        if in_zone && zone_bytes == 0 {
-            return Err(Error::Unsupported(c"op: the target has no zones"));
+        if self.op.in_zone() {
+            self.check_zone(bytes, zone_bytes)?;
         }
-        if in_zone && !self.offset.is_multiple_of(zone_bytes) {
-            return Err(Error::Invalid(c"offset: not the start of a zone"));
-        }
-        if in_zone && self.offset >= bytes {
-            return Err(Error::Range(c"offset: beyond the last zone"));
-        }
-        let addresses = self.data.segments().addresses;
-        if addresses & u64::from(data_align.saturating_sub(1)) != 0 {
+        if self.data.segments().addresses() & u64::from(data_align.saturating_sub(1)) != 0 {
             return Err(Error::Invalid(c"data: not aligned as the target asks (data_align)"));
         }
         self.check_tags(format)?;
         Ok(extent)
     }
 
+    fn check_zone(&self, bytes: u64, zone_bytes: u64) -> Result<()> {
+        if zone_bytes == 0 {
+            return Err(Error::Unsupported(c"op: the target has no zones"));
+        }
+        if !self.offset.is_multiple_of(zone_bytes) {
+            return Err(Error::Invalid(c"offset: not the start of a zone"));
+        }
+        match self.offset >= bytes {
+            true => Err(Error::Range(c"offset: beyond the last zone")),
+            false => Ok(()),
+        }
+    }
+
+    #[inline]
     fn extent(&self, format: &Format) -> Result<Extent> {
         if !self.op.has_blocks() {
             return match self.length == 0 && self.meta.segments().bytes == 0 {
@@ -218,12 +231,13 @@ impl Request {
         Ok(Extent { blocks, interleaved: false })
     }
 
+    #[inline]
     fn check_tags(&self, format: &Format) -> Result<()> {
         if !format.checks().contains(self.tags.checks) {
             return Err(Error::Invalid(c"tags: a check that this format cannot make"));
         }
-        let storage = format.protection().map_or(0, |p| p.storage_bits.into());
-        if u128::from(self.tags.storage) > mask(storage) {
+        let bits = format.protection().map_or(0, |p| p.storage_bits.into());
+        if self.tags.storage.checked_shr(bits).is_some_and(|beyond| beyond != 0) {
             return Err(Error::Invalid(c"tags: storage is wider than the storage tag"));
         }
         Ok(())
@@ -234,24 +248,29 @@ impl Request {
         self.meta.segments().bytes != 0
     }
 
-    /// The reference tag of its first block as the device has it: for types 1 and 2 the low bits of
+    /// The reference tag of its first block as the device has it, which are low bits of this: for types 1 and 2
     /// the LBA, whatever the caller counts from.
     pub(crate) fn device_reference(&self, format: &Format, lba: u64) -> u128 {
         match format.protection() {
-            Some(p) if p.pi_type != PiType::Type3 => u128::from(lba) & mask(p.ref_bits()),
+            Some(p) if p.pi_type != PiType::Type3 => lba.into(),
             _ => self.tags.reference,
         }
     }
 
     /// Whether the reference tags in the caller's metadata are other than the device's, so that
     /// somebody has to remap them.
+    #[inline]
     pub(crate) fn needs_remap(&self, format: &Format, lba: u64) -> bool {
-        let bits = format.protection().map_or(0, |p| p.ref_bits());
+        // As nearly always.
+        if self.tags.reference == u128::from(lba) {
+            return false;
+        }
         let made_by_device = self.flags.contains(Flags::PRACT) && self.meta.segments().bytes == 0;
         self.op.has_data()
             && !made_by_device
             && format.checks().contains(Checks::REF)
-            && self.device_reference(format, lba) != self.tags.reference & mask(bits)
+            && (self.device_reference(format, lba) ^ self.tags.reference) & mask(format.ref_bits())
+                != 0
     }
 }
 
@@ -287,15 +306,15 @@ pub(crate) fn nvme(
         return command;
     }
     let bit = |set: bool, n: u32| u32::from(set) << n;
-    let check = |check| tags.checks.contains(check);
     let remaps = format.protection().is_some_and(|p| p.pi_type != PiType::Type3);
     let zeroes = op == Op::WriteZeroes && format.protection().is_some();
+    let checks = if zeroes { tags.checks & Checks::STORAGE } else { tags.checks };
     let cdw12 = span.blocks.saturating_sub(1)
-        | bit(check(Checks::STORAGE), 24)
+        | bit(checks.contains(Checks::STORAGE), 24)
         | bit(op == Op::Append && remaps, 25)
-        | bit(check(Checks::REF) && !zeroes, 26)
-        | bit(check(Checks::APP) && !zeroes, 27)
-        | bit(check(Checks::GUARD) && !zeroes, 28)
+        | bit(checks.contains(Checks::REF), 26)
+        | bit(checks.contains(Checks::APP), 27)
+        | bit(checks.contains(Checks::GUARD), 28)
         | bit(flags.contains(Flags::PRACT) || zeroes, 29)
         | bit(flags.contains(Flags::FUA), 30);
     let field = tag_field(format, reference, tags.storage);
@@ -319,12 +338,13 @@ pub(crate) fn report_zones(nsid: u32, lba: u64, bytes: u32) -> NvmePassthru {
 
 /// Storage and reference tag as they share their space, which lies in dwords 2, 3 and 14.
 fn tag_field(format: &Format, reference: u128, storage: u64) -> u128 {
-    let Some(protection) = format.protection() else {
-        return 0;
-    };
-    let bits = protection.ref_bits();
-    let all = mask(protection.guard.space_bits());
-    (reference & mask(bits) | u128::from(storage).checked_shl(bits).unwrap_or(0)) & all
+    let bits = format.ref_bits();
+    let reference = reference & mask(bits);
+    match storage {
+        0 => reference,
+        // Checked to fit into what the reference tag leaves.
+        _ => reference | u128::from(storage) << bits,
+    }
 }
 
 #[cfg(test)]

@@ -137,6 +137,8 @@ pub struct Format {
     meta_size: u16,
     interleaved: bool,
     protection: Option<Protection>,
+    /// Those of `protection`.
+    checks: Checks,
 }
 
 impl Format {
@@ -170,7 +172,8 @@ impl Format {
                 return Err(Error::Invalid(c"storage_bits: not a width that this guard allows"));
             }
         }
-        Ok(Format { interval, meta_size, interleaved, protection })
+        let checks = protection.as_ref().map_or(Checks::empty(), Protection::checks);
+        Ok(Format { interval, meta_size, interleaved, protection, checks })
     }
 
     /// Data bytes of a block.
@@ -194,8 +197,13 @@ impl Format {
     }
 
     /// Checks that can be made of such blocks.
-    pub fn checks(&self) -> Checks {
-        self.protection.as_ref().map_or(Checks::empty(), Protection::checks)
+    pub const fn checks(&self) -> Checks {
+        self.checks
+    }
+
+    /// Width of the reference tag; 0: there is none.
+    pub(crate) fn ref_bits(&self) -> u32 {
+        self.protection.as_ref().map_or(0, Protection::ref_bits)
     }
 
     /// The same blocks with their metadata in a buffer of its own.
@@ -207,20 +215,23 @@ impl Format {
     pub(crate) fn with_type(mut self, pi_type: PiType) -> Self {
         if let Some(p) = &mut self.protection {
             p.pi_type = pi_type;
+            self.checks = p.checks();
         }
         self
     }
 
     /// Number of blocks in `len` data bytes at `offset`, both of which must be whole blocks.
+    #[inline]
     pub fn blocks(&self, offset: u64, len: u64) -> Result<u64> {
         let interval = u64::from(self.interval);
         if !offset.is_multiple_of(interval) {
             return Err(Error::Invalid(c"offset: not a multiple of the block size"));
         }
-        if len == 0 || !len.is_multiple_of(interval) {
-            return Err(Error::Invalid(c"length: 0, or not a multiple of the block size"));
+        let blocks = len / interval;
+        match len != 0 && blocks * interval == len {
+            true => Ok(blocks),
+            false => Err(Error::Invalid(c"length: 0, or not a multiple of the block size")),
         }
-        Ok(len / interval)
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::ffi::c_void;
 use std::io::IoSliceMut;
+use std::ops::Deref;
 
 use crate::error::{Error, Result};
 
@@ -46,111 +47,97 @@ pub(crate) unsafe fn slice_mut<'a>(ptr: *mut u8, len: usize) -> Result<&'a mut [
 
 /// Memory in one piece or scattered over iovecs, not looked at yet.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Segments {
+pub(crate) struct Pieces {
     kind: Kind,
     /// Bytes in all.
     pub(crate) bytes: u64,
-    /// All addresses, or'ed.
-    pub(crate) addresses: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    One(*mut u8),
+    Many(*const libc::iovec, u32),
+}
+
+/// The same as long as it is compared with other memory, and what that takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Segments {
+    pieces: Pieces,
     /// The smallest range that holds all.
     range: (usize, usize),
     /// Each segment lies behind the one before.
     ascending: bool,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    One(*mut u8, usize),
-    Many(*const libc::iovec, usize),
+impl Deref for Segments {
+    type Target = Pieces;
+
+    fn deref(&self) -> &Pieces {
+        &self.pieces
+    }
 }
 
-impl Segments {
-    pub(crate) const EMPTY: Self = Segments {
-        kind: Kind::Many(std::ptr::null(), 0),
-        bytes: 0,
-        addresses: 0,
-        range: (usize::MAX, 0),
-        ascending: true,
-    };
-
-    #[inline]
-    pub(crate) fn one(ptr: *const c_void, len: usize) -> Result<Self> {
-        let kind = Kind::One(ptr.cast_mut().cast(), len);
-        Segments { kind, ..Self::EMPTY }.with(ptr.cast(), len)
-    }
-
-    /// # Safety
-    /// `count` is 0, or `iov` is NULL or valid for reads of so many.
-    pub(crate) unsafe fn of(iov: *const libc::iovec, count: u32) -> Result<Self> {
-        if iov.is_null() && count != 0 {
-            return Err(NULL);
-        }
-        let mut all = Segments { kind: Kind::Many(iov, count as usize), ..Self::EMPTY };
-        for n in 0..count as usize {
-            // SAFETY: `n` is below the caller's count.
-            let iovec = unsafe { iov.add(n).read_unaligned() };
-            all = all.with(iovec.iov_base.cast(), iovec.iov_len)?;
-        }
-        Ok(all)
-    }
-
-    /// With one more.
-    #[inline]
-    fn with(mut self, ptr: *const u8, len: usize) -> Result<Self> {
-        self.addresses |= ptr.addr() as u64;
-        if len == 0 {
-            return Ok(self);
-        }
-        if ptr.is_null() {
-            return Err(NULL);
-        }
-        let end = ptr.addr().checked_add(bytes(len, 1)?).ok_or(TOO_LONG)?;
-        self.bytes = self.bytes.checked_add(len as u64).ok_or(TOO_LONG)?;
-        self.ascending &= ptr.addr() >= self.range.1;
-        self.range = (self.range.0.min(ptr.addr()), self.range.1.max(end));
-        Ok(self)
-    }
+impl Pieces {
+    const NONE: Self = Pieces { kind: Kind::Many(std::ptr::null(), 0), bytes: 0 };
 
     /// Address and length of each.
     pub(crate) fn areas(&self) -> impl Iterator<Item = (*mut u8, usize)> + Clone + use<> {
-        let kind = self.kind;
+        let Pieces { kind, bytes } = *self;
         let count = match kind {
-            Kind::One(..) => 1,
+            Kind::One(_) => 1,
             Kind::Many(_, count) => count,
         };
         (0..count).map(move |n| match kind {
-            Kind::One(ptr, len) => (ptr, len),
+            Kind::One(ptr) => (ptr, bytes as usize),
             Kind::Many(iov, _) => {
                 // SAFETY: `n` is below the number that `of` was given.
-                let iovec = unsafe { iov.add(n).read_unaligned() };
+                let iovec = unsafe { iov.add(n as usize).read_unaligned() };
                 (iovec.iov_base.cast(), iovec.iov_len)
             }
         })
     }
 
+    /// All addresses, or'ed.
+    #[inline]
+    pub(crate) fn addresses(&self) -> u64 {
+        match self.kind {
+            Kind::One(ptr) => ptr.addr() as u64,
+            Kind::Many(..) => self.areas().fold(0, |all, (ptr, _)| all | ptr.addr() as u64),
+        }
+    }
+
     /// Its address, if it is one piece.
     pub(crate) fn pointer(&self) -> Option<*mut u8> {
         match self.kind {
-            Kind::One(ptr, _) => Some(ptr),
+            Kind::One(ptr) => Some(ptr),
             Kind::Many(..) => None,
         }
+    }
+
+    /// The same as a number; 0 if it is scattered.
+    pub(crate) fn address(&self) -> u64 {
+        self.pointer().map_or(0, |ptr| ptr.addr() as u64)
     }
 
     /// Address and length of the array of iovecs, if it is scattered.
     pub(crate) fn vector(&self) -> Option<(*const libc::iovec, u32)> {
         match self.kind {
-            Kind::One(..) => None,
-            Kind::Many(iov, count) => Some((iov, count as u32)),
+            Kind::One(_) => None,
+            Kind::Many(iov, count) => Some((iov, count)),
         }
     }
 
     /// Pages of `1 << shift` bytes that the segments touch: as many as a device may need to be told.
+    #[inline(always)]
     pub(crate) fn pages(&self, shift: u32) -> u64 {
         let touched = |(ptr, len): (*mut u8, usize)| match len {
             0 => 0,
             _ => (((ptr.addr() + len - 1) >> shift) - (ptr.addr() >> shift) + 1) as u64,
         };
-        self.areas().map(touched).sum()
+        match self.kind {
+            Kind::One(ptr) => touched((ptr, self.bytes as usize)),
+            Kind::Many(..) => self.areas().map(touched).sum(),
+        }
     }
 
     /// Whether each piece is a multiple of so many bytes.
@@ -160,8 +147,9 @@ impl Segments {
 
     /// Whether two pieces meet elsewhere than at the edge of such pages, so that a device which is told of
     /// memory by the page needs a copy.
+    #[inline]
     pub(crate) fn has_gaps(&self, shift: u32) -> bool {
-        gaps(self.areas().map(|(ptr, len)| (ptr.addr(), len)), shift)
+        self.vector().is_some() && gaps(self.areas().map(|(ptr, len)| (ptr.addr(), len)), shift)
     }
 
     /// The bytes themselves. A segment that cannot be memory is left out.
@@ -177,7 +165,7 @@ impl Segments {
     ///
     /// # Safety
     /// As [`slices`](Self::slices), valid for writes too, and used by nobody else: see
-    /// [`apart`](Self::apart) and [`not_overlapping`](Self::not_overlapping).
+    /// [`apart`](Segments::apart) and [`not_overlapping`](Segments::not_overlapping).
     pub(crate) unsafe fn slices_mut<'a>(&self) -> impl Iterator<Item = &'a mut [u8]> + use<'a> {
         // SAFETY: the caller's.
         self.areas().filter_map(|(ptr, len)| unsafe { slice_mut(ptr, len) }.ok())
@@ -186,18 +174,47 @@ impl Segments {
     /// The array that tells them, which must not change meanwhile.
     fn array(&self) -> (*mut u8, usize) {
         match self.kind {
-            Kind::One(..) => (std::ptr::null_mut(), 0),
-            Kind::Many(iov, n) => {
-                (iov.cast_mut().cast(), n.saturating_mul(size_of::<libc::iovec>()))
+            Kind::One(_) => (std::ptr::null_mut(), 0),
+            Kind::Many(iov, n) => (iov.cast_mut().cast(), n as usize * size_of::<libc::iovec>()),
+        }
+    }
+}
+
+impl Segments {
+    pub(crate) const EMPTY: Self =
+        Segments { pieces: Pieces::NONE, range: (usize::MAX, 0), ascending: true };
+
+    #[inline]
+    pub(crate) fn one(ptr: *const c_void, len: usize) -> Result<Self> {
+        let end = end_of(ptr.cast(), len)?;
+        let pieces = Pieces { kind: Kind::One(ptr.cast_mut().cast()), bytes: len as u64 };
+        Ok(Segments { pieces, range: (ptr.addr(), end), ascending: true })
+    }
+
+    /// # Safety
+    /// `count` is 0, or `iov` is NULL or valid for reads of so many.
+    pub(crate) unsafe fn of(iov: *const libc::iovec, count: u32) -> Result<Self> {
+        if iov.is_null() && count != 0 {
+            return Err(NULL);
+        }
+        let mut all = Self::EMPTY;
+        all.pieces.kind = Kind::Many(iov, count);
+        for (ptr, len) in all.areas() {
+            let (start, end) = (ptr.addr(), end_of(ptr, len)?);
+            if len != 0 {
+                all.pieces.bytes = all.bytes.checked_add(len as u64).ok_or(TOO_LONG)?;
+                all.ascending &= start >= all.range.1;
+                all.range = (all.range.0.min(start), all.range.1.max(end));
             }
         }
+        Ok(all)
     }
 
     /// Refuses segments to be written of which two overlap, or one and their array.
     #[inline(always)]
     pub(crate) fn apart(&self) -> Result<()> {
         match self.kind {
-            Kind::One(..) => Ok(()),
+            Kind::One(_) => Ok(()),
             Kind::Many(..) => self.pieces_apart(),
         }
     }
@@ -240,7 +257,7 @@ impl Segments {
     }
 }
 
-/// [`Segments::has_gaps`] for any pieces, which are addresses and lengths.
+/// [`Pieces::has_gaps`] for any pieces, which are addresses and lengths.
 pub(crate) fn gaps(pieces: impl Iterator<Item = (usize, usize)>, shift: u32) -> bool {
     let mut last_end = None;
     let mut whole = pieces.filter(|(_, len)| *len != 0);
@@ -248,6 +265,16 @@ pub(crate) fn gaps(pieces: impl Iterator<Item = (usize, usize)>, shift: u32) -> 
         let before = last_end.replace(start.wrapping_add(len));
         before.is_some_and(|end| (start | end) & ((1 << shift) - 1) != 0)
     })
+}
+
+/// Where memory ends. Of length 0 it may be anywhere, as nobody looks.
+#[inline]
+fn end_of(ptr: *const u8, len: usize) -> Result<usize> {
+    match len {
+        0 => Ok(ptr.addr()),
+        _ if ptr.is_null() => Err(NULL),
+        _ => ptr.addr().checked_add(bytes(len, 1)?).ok_or(TOO_LONG),
+    }
 }
 
 fn overlap(a: (*mut u8, usize), b: (*mut u8, usize)) -> bool {
@@ -274,27 +301,27 @@ const PAGE: usize = 4096;
 /// Memory that its owner has lent until the request that works on it has ended: what a slice needs to be
 /// sound, promised once.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Lent(Segments);
+pub(crate) struct Lent(Pieces);
 
 // SAFETY: whoever made it promised that the memory is the request's alone, whichever thread works on it.
 unsafe impl Send for Lent {}
 
 impl Lent {
     /// No memory at all.
-    pub(crate) const NONE: Self = Lent(Segments::EMPTY);
+    pub(crate) const NONE: Self = Lent(Pieces::NONE);
 
     /// # Safety
     /// All of it, and the array of iovecs, is valid for reads and writes and used by nobody else, nor by
     /// another `Lent`, until the request that it is made for has ended. It was checked to lie
     /// [`apart`](Segments::apart) if anything will be written there.
     pub(crate) const unsafe fn new(segments: Segments) -> Self {
-        Lent(segments)
+        Lent(segments.pieces)
     }
 
     /// For tests of what only compares addresses: never to be looked at.
     #[cfg(test)]
     pub(crate) fn nowhere(address: usize, len: usize) -> Self {
-        Lent(Segments::one(std::ptr::without_provenance(address), len).unwrap())
+        Lent(Segments::one(std::ptr::without_provenance(address), len).unwrap().pieces)
     }
 
     /// The same, scattered.
@@ -306,11 +333,11 @@ impl Lent {
         };
         let array = Box::leak(pieces.iter().map(iovec).collect::<Box<[_]>>());
         // SAFETY: so many, for ever.
-        Lent(unsafe { Segments::of(array.as_ptr(), array.len() as u32) }.unwrap())
+        Lent(unsafe { Segments::of(array.as_ptr(), array.len() as u32) }.unwrap().pieces)
     }
 
     /// Where it lies.
-    pub(crate) const fn segments(&self) -> &Segments {
+    pub(crate) const fn segments(&self) -> &Pieces {
         &self.0
     }
 

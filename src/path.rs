@@ -1,5 +1,7 @@
 //! Which path can carry a request: pure, from what is known of target, ring and request.
 
+use std::num::NonZero;
+
 use crate::abi::{
     FEAT_NO_IOWAIT, FEAT_RECVSEND_BUNDLE, FEAT_RW_ATTR, SETUP_CQE_MIXED, SETUP_CQE32, SETUP_IOPOLL,
     SETUP_SQE_MIXED, SETUP_SQE128,
@@ -53,9 +55,30 @@ pub struct Ring {
     pub flags: u32,
     /// `IORING_FEAT_*`.
     pub features: u32,
+    /// Paths for which it has what they want of a ring.
+    paths: Paths,
 }
 
 impl Ring {
+    /// Has what every path wants.
+    const BEST: Self = Ring::new(SETUP_SQE128 | SETUP_CQE32, u32::MAX);
+
+    /// Of these flags and features.
+    pub const fn new(flags: u32, features: u32) -> Self {
+        let mut ring = Ring { flags, features, paths: Paths::empty() };
+        if ring.takes_attributes().is_ok() {
+            ring.paths = ring.paths.union(Paths::ATTR);
+        }
+        if ring.takes_commands().is_ok() {
+            ring.paths = ring.paths.union(Paths::URING_CMD);
+        }
+        if ring.waits().is_ok() {
+            ring.paths =
+                ring.paths.union(Paths::IOCTL).union(Paths::SOFTWARE).union(Paths::EMULATED);
+        }
+        ring
+    }
+
     const fn has(&self, flags: u32) -> bool {
         self.flags & flags != 0
     }
@@ -63,6 +86,36 @@ impl Ring {
     /// Whether an SQE for [`Paths::URING_CMD`] takes two slots of this ring.
     pub const fn is_mixed(&self) -> bool {
         self.has(SETUP_SQE_MIXED) && !self.has(SETUP_SQE128)
+    }
+
+    const fn takes_attributes(&self) -> Verdict {
+        if self.features & FEAT_RW_ATTR == 0 {
+            return no(c"kernel lacks IORING_FEAT_RW_ATTR (6.14)");
+        }
+        match self.has(SETUP_IOPOLL) {
+            true => {
+                no(c"ring is IORING_SETUP_IOPOLL, on which kernels have crashed at a PI attribute")
+            }
+            false => Ok(()),
+        }
+    }
+
+    const fn takes_commands(&self) -> Verdict {
+        if !self.has(SETUP_SQE128 | SETUP_SQE_MIXED) {
+            return no(c"ring lacks IORING_SETUP_SQE128 or SQE_MIXED");
+        }
+        match self.has(SETUP_CQE32 | SETUP_CQE_MIXED) {
+            true => Ok(()),
+            false => no(c"ring lacks IORING_SETUP_CQE32 or CQE_MIXED"),
+        }
+    }
+
+    /// The rendezvous with a worker.
+    const fn waits(&self) -> Verdict {
+        match self.has(SETUP_IOPOLL) {
+            true => no(c"ring is IORING_SETUP_IOPOLL, on which nothing can wait for a worker"),
+            false => Ok(()),
+        }
     }
 }
 
@@ -76,16 +129,24 @@ pub struct Mode {
 }
 
 /// What a target offers.
-#[derive(Debug, Clone, Copy)]
-pub struct Offer<'a> {
+#[derive(Debug)]
+pub struct Offer {
     /// What it is.
-    pub facts: &'a Facts,
+    pub facts: Facts,
     /// How it is open.
     pub mode: Mode,
     /// NVMe commands past the block layer.
-    pub access: &'a Access,
+    pub access: Access,
     /// It was opened with a side file.
-    pub has_store: bool,
+    has_store: bool,
+    /// Bytes of a block; 1 where there are none.
+    interval: NonZero<u64>,
+    /// What addresses of data are multiples of.
+    data_align: u32,
+    /// Blocks of the largest NVMe command.
+    most_blocks: u64,
+    /// Paths that the best ring could use.
+    paths: Paths,
 }
 
 /// A ring that cannot be known takes part in nothing that depends on it.
@@ -95,7 +156,27 @@ const fn no(why: &'static std::ffi::CStr) -> Verdict {
     Err(Error::Unsupported(why))
 }
 
-impl Offer<'_> {
+impl Offer {
+    /// Looks at what does not change from request to request.
+    pub fn new(facts: Facts, mode: Mode, access: Access, has_store: bool) -> Self {
+        let (limits, format) = (&facts.limits.value, facts.layout.format.value);
+        let interval = format.and_then(|format| NonZero::new(format.interval().into()));
+        let mut offer = Offer {
+            interval: interval.unwrap_or(NonZero::<u64>::MIN),
+            // What a side file's data is read from through the page cache lies anywhere.
+            data_align: if has_store && !mode.direct { 1 } else { limits.data_align },
+            most_blocks: format.map_or(0, |format| limits.blocks_per_command(&format).into()),
+            paths: Paths::empty(),
+            facts,
+            mode,
+            access,
+            has_store,
+        };
+        let some_ring = |path: &Paths| offer.offers(*path, &Ring::BEST).is_ok();
+        offer.paths = Paths::all().iter().filter(some_ring).collect();
+        offer
+    }
+
     /// The format that requests are in.
     pub fn format(&self) -> Result<&Format> {
         match &self.facts.layout.format.value {
@@ -108,18 +189,15 @@ impl Offer<'_> {
     }
 
     /// Refuses a request that is wrong on every path. Then what it covers.
+    #[inline(always)] // on every request's way
     pub(crate) fn check(&self, request: &Request) -> Result<Extent> {
         if request.op.writes() && !self.mode.writable {
             return Err(Error::Invalid(c"op: a write, but the target is not open for writing"));
         }
-        let facts = self.facts;
+        let facts = &self.facts;
         let zone = facts.zones.value.bytes;
-        // What a side file's data is read from through the page cache lies anywhere.
-        let align = match self.has_store && !self.mode.direct {
-            true => 1,
-            false => facts.limits.value.data_align,
-        };
-        let extent = request.check(self.format()?, facts.bytes.value, align, zone)?;
+        let (bytes, align) = (facts.bytes.value, self.data_align);
+        let extent = request.check(self.format()?, bytes, align, zone)?;
         if request.op == Op::Append && request.length > facts.limits.value.max_append.into() {
             let why = c"length: more than one append takes (max_append)";
             return Err(Error::Because(libc::E2BIG, why));
@@ -128,6 +206,7 @@ impl Offer<'_> {
     }
 
     /// The best of these paths that can carry a request that was checked.
+    #[inline(always)] // on every request's way
     pub(crate) fn choose(
         &self,
         ring: &Ring,
@@ -135,15 +214,21 @@ impl Offer<'_> {
         request: &Request,
         extent: &Extent,
     ) -> Result<Paths> {
-        let carries = |path: &Paths| self.carries(*path, ring, request, extent).is_ok();
-        let best = allow.iter().find(carries);
-        best.ok_or(Error::Unsupported(c"no path can carry it: urx_explain() tells why"))
+        let mut open = allow & self.paths & ring.paths;
+        while !open.is_empty() {
+            let best = Paths::from_bits_retain(1 << open.bits().trailing_zeros());
+            if self.fits(best, ring, request, extent).is_ok() {
+                return Ok(best);
+            }
+            open -= best;
+        }
+        Err(Error::Unsupported(c"no path can carry it: urx_explain() tells why"))
     }
 
     /// Whether one path could carry any request at all on such a ring.
     pub fn offers(&self, path: Paths, ring: &Ring) -> Verdict {
         match path {
-            Paths::ATTR => attribute(ring, self.facts, &self.mode).map(drop),
+            Paths::ATTR => self.attribute(ring).map(drop),
             Paths::URING_CMD => self.uring_cmd(ring),
             Paths::IOCTL => self.ioctl(ring),
             Paths::SOFTWARE => self.software(ring),
@@ -162,8 +247,14 @@ impl Offer<'_> {
         extent: &Extent,
     ) -> Verdict {
         self.offers(path, ring)?;
+        self.fits(path, ring, request, extent)
+    }
+
+    /// Whether a request that was checked has nothing that a path cannot express.
+    #[inline(always)] // on every request's way
+    fn fits(&self, path: Paths, ring: &Ring, request: &Request, extent: &Extent) -> Verdict {
         match path {
-            Paths::ATTR => attribute_carries(ring, self.facts, request),
+            Paths::ATTR => self.attribute_carries(ring, request),
             Paths::URING_CMD => self.uring_cmd_carries(ring, request, extent),
             Paths::IOCTL => self.nvme_carries(request),
             Paths::EMULATED => self.emulated_carries(ring, request),
@@ -180,12 +271,7 @@ impl Offer<'_> {
 
     fn uring_cmd(&self, ring: &Ring) -> Verdict {
         self.is_nvme()?;
-        if !ring.has(SETUP_SQE128 | SETUP_SQE_MIXED) {
-            return no(c"ring lacks IORING_SETUP_SQE128 or SQE_MIXED");
-        }
-        if !ring.has(SETUP_CQE32 | SETUP_CQE_MIXED) {
-            return no(c"ring lacks IORING_SETUP_CQE32 or CQE_MIXED");
-        }
+        ring.takes_commands()?;
         if self.access.char_fd.is_none() {
             return no(c"the namespace's character device (/dev/ngXnY, 5.13) could not be opened");
         }
@@ -198,7 +284,7 @@ impl Offer<'_> {
 
     fn ioctl(&self, ring: &Ring) -> Verdict {
         self.is_nvme()?;
-        waits(ring)?;
+        ring.waits()?;
         self.format()?;
         match self.access.read {
             Some(_) => Ok(()),
@@ -208,14 +294,14 @@ impl Offer<'_> {
 
     fn software(&self, ring: &Ring) -> Verdict {
         match self.has_store {
-            true => waits(ring),
+            true => ring.waits(),
             false => no(c"target was opened without a side file"),
         }
     }
 
     /// What both ways of passing a command through want.
     fn nvme_carries(&self, request: &Request) -> Verdict {
-        let (op, access) = (request.op, self.access);
+        let (op, access) = (request.op, &self.access);
         if op.writes() && access.write.is_none() {
             return no(c"the kernel lets this process pass no writing commands through");
         }
@@ -237,7 +323,7 @@ impl Offer<'_> {
 
     fn uring_cmd_carries(&self, ring: &Ring, request: &Request, extent: &Extent) -> Verdict {
         self.nvme_carries(request)?;
-        let (format, limits) = (self.format()?, &self.facts.limits.value);
+        let format = self.format()?;
         if request.op.writes() && !self.access.char_write {
             return no(c"the kernel lets this process pass no writing commands through");
         }
@@ -275,7 +361,7 @@ impl Offer<'_> {
             return no(c"scattered data ends inside pages, at whose metadata kernels have crashed");
         }
         let pages = request.data.segments().pages(PAGE_SHIFT);
-        match extent.blocks > limits.blocks_per_command(format).into() || pages > limits.pieces() {
+        match extent.blocks > self.most_blocks || pages > self.facts.limits.value.pieces() {
             true => no(c"longer than one command of this device"),
             false => Ok(()),
         }
@@ -289,7 +375,7 @@ impl Offer<'_> {
             _ => {}
         }
         self.format()?;
-        waits(ring)
+        ring.waits()
     }
 
     fn emulated_carries(&self, ring: &Ring, request: &Request) -> Verdict {
@@ -316,114 +402,93 @@ impl Offer<'_> {
             return Ok(());
         }
         // The write goes through a ring of the library's own.
-        let own = Ring { flags: 0, features: ring.features };
-        attribute(&own, self.facts, &self.mode)?;
-        attribute_carries(&own, self.facts, &Request { op: Op::Write, buffer: None, ..*request })
+        let own = Ring::new(0, ring.features);
+        self.attribute(&own)?;
+        self.attribute_carries(&own, &Request { op: Op::Write, buffer: None, ..*request })
+    }
+
+    /// Whether READ and WRITE with a PI attribute can carry metadata between this target and this ring;
+    /// the format that they then have. The kernel would drop the attribute, or worse, where this says no.
+    pub fn attribute(&self, ring: &Ring) -> Result<&Format> {
+        let no = |why| Err(Error::Unsupported(why));
+        ring.takes_attributes()?;
+        if !matches!(self.facts.kind, Kind::Block | Kind::NvmeBlock) {
+            return no(c"target is not a block device");
+        }
+        let Some(format) = &self.facts.layout.attribute else {
+            return no(c"target has no metadata that the kernel handles");
+        };
+        if !self.mode.direct {
+            return no(c"target is not open with O_DIRECT");
+        }
+        Ok(format)
+    }
+
+    fn attribute_carries(&self, ring: &Ring, request: &Request) -> Verdict {
+        let tags = &request.tags;
+        match request.op {
+            Op::Read if request.flags.contains(Flags::FUA) => {
+                return no(c"the PI attribute has no FUA for reads");
+            }
+            Op::Read | Op::Write | Op::Flush => {}
+            _ => return no(c"READ and WRITE with a PI attribute do not express this operation"),
+        }
+        if request.flags.contains(Flags::PRACT) {
+            return no(c"the PI attribute has no PRACT");
+        }
+        if tags.checks.contains(Checks::STORAGE) {
+            return no(c"the PI attribute has no storage tag");
+        }
+        if tags.checks.contains(Checks::APP) && tags.app_ignore != 0 {
+            return no(c"the PI attribute compares all bits of the application tag");
+        }
+        let scattered = request.data.segments().vector().is_some();
+        if scattered && request.buffer.is_some() && ring.features & FEAT_NO_IOWAIT == 0 {
+            return no(c"kernel lacks vectored reads and writes on registered buffers (6.15)");
+        }
+        let Some(format) = &self.facts.layout.attribute else {
+            return no(c"target has no metadata that the kernel handles");
+        };
+        // A kernel that protects whole pieces alone asks for as much alignment as a block has.
+        let unit = self.facts.limits.value.data_align.min(format.interval()).max(1);
+        if scattered && !request.data.segments().are_whole(unit as usize) {
+            return no(c"scattered data ends inside blocks, which this kernel does not take");
+        }
+        // The kernel's own have 32 bits.
+        if request.op == Op::Write && format.ref_bits() > 32 && wraps(format, request) {
+            return no(
+                c"the reference tags wrap at 48 bits, beyond which not every kernel remaps them",
+            );
+        }
+        match format.checks().contains(tags.checks) {
+            true => Ok(()),
+            false => no(c"the kernel takes this protection information for opaque"),
+        }
+    }
+
+    /// The same for one request, which is checked too: on its own, without the ladder.
+    pub(crate) fn attribute_request(&self, ring: &Ring, request: &Request) -> Result<Extent> {
+        self.attribute(ring)?;
+        let extent = self.check(request)?;
+        self.attribute_carries(ring, request)?;
+        Ok(extent)
     }
 
     /// The block of the namespace at which a byte of the target lies.
     pub(crate) fn lba(&self, offset: u64) -> u64 {
-        let interval = self.facts.layout.format.value.map_or(1, |f| f.interval());
-        self.facts.start.value.saturating_add(offset) / u64::from(interval)
+        self.facts.start.value.saturating_add(offset) / self.interval
     }
 }
 
 /// Pages are counted in the smallest size there is, which every larger one is a multiple of.
 const PAGE_SHIFT: u32 = 12;
 
-/// The rendezvous with a worker.
-fn waits(ring: &Ring) -> Verdict {
-    match ring.has(SETUP_IOPOLL) {
-        true => no(c"ring is IORING_SETUP_IOPOLL, on which nothing can wait for a worker"),
-        false => Ok(()),
-    }
-}
-
-/// Whether READ and WRITE with a PI attribute can carry metadata between this target and this ring;
-/// the format that they then have. The kernel would drop the attribute, or worse, where this says no.
-pub fn attribute(ring: &Ring, facts: &Facts, mode: &Mode) -> Result<Format> {
-    let no = |why| Err(Error::Unsupported(why));
-    if ring.features & FEAT_RW_ATTR == 0 {
-        return no(c"kernel lacks IORING_FEAT_RW_ATTR (6.14)");
-    }
-    if ring.has(SETUP_IOPOLL) {
-        return no(c"ring is IORING_SETUP_IOPOLL, on which kernels have crashed at a PI attribute");
-    }
-    if !matches!(facts.kind, Kind::Block | Kind::NvmeBlock) {
-        return no(c"target is not a block device");
-    }
-    let Some(format) = facts.layout.attribute else {
-        return no(c"target has no metadata that the kernel handles");
-    };
-    if !mode.direct {
-        return no(c"target is not open with O_DIRECT");
-    }
-    Ok(format)
-}
-
-fn attribute_carries(ring: &Ring, facts: &Facts, request: &Request) -> Verdict {
-    let tags = &request.tags;
-    match request.op {
-        Op::Read if request.flags.contains(Flags::FUA) => {
-            return no(c"the PI attribute has no FUA for reads");
-        }
-        Op::Read | Op::Write | Op::Flush => {}
-        _ => return no(c"READ and WRITE with a PI attribute do not express this operation"),
-    }
-    if request.flags.contains(Flags::PRACT) {
-        return no(c"the PI attribute has no PRACT");
-    }
-    if tags.checks.contains(Checks::STORAGE) {
-        return no(c"the PI attribute has no storage tag");
-    }
-    if tags.checks.contains(Checks::APP) && tags.app_ignore != 0 {
-        return no(c"the PI attribute compares all bits of the application tag");
-    }
-    let scattered = request.data.segments().vector().is_some();
-    if scattered && request.buffer.is_some() && ring.features & FEAT_NO_IOWAIT == 0 {
-        return no(c"kernel lacks vectored reads and writes on registered buffers (6.15)");
-    }
-    let Some(format) = facts.layout.attribute else {
-        return no(c"target has no metadata that the kernel handles");
-    };
-    // A kernel that protects whole pieces alone asks for as much alignment as a block has.
-    let unit = facts.limits.value.data_align.min(format.interval()).max(1);
-    if scattered && !request.data.segments().are_whole(unit as usize) {
-        return no(c"scattered data ends inside blocks, which this kernel does not take");
-    }
-    if request.op == Op::Write && wraps(&format, request) {
-        return no(
-            c"the reference tags wrap at 48 bits, beyond which not every kernel remaps them",
-        );
-    }
-    match format.checks().contains(tags.checks) {
-        true => Ok(()),
-        false => no(c"the kernel takes this protection information for opaque"),
-    }
-}
-
-/// Whether reference tags wider than the kernel's own 32 bits pass their highest number inside the request.
+/// Whether reference tags pass their highest number inside the request.
 fn wraps(format: &Format, request: &Request) -> bool {
-    let bits = format.protection().map_or(0, |p| p.ref_bits());
+    let last = mask(format.ref_bits());
     let blocks = request.length / u64::from(format.interval());
-    let first = request.tags.reference & mask(bits);
-    bits > 32
-        && format.checks().contains(Checks::REF)
-        && first + u128::from(blocks) > mask(bits) + 1
-}
-
-/// The same for one request, which is checked too: on its own, without the ladder.
-pub(crate) fn attribute_request(
-    ring: &Ring,
-    facts: &Facts,
-    mode: &Mode,
-    request: &Request,
-) -> Result<Extent> {
-    let offer = Offer { facts, mode: *mode, access: &Access::NONE, has_store: false };
-    attribute(ring, facts, mode)?;
-    let extent = offer.check(request)?;
-    attribute_carries(ring, facts, request)?;
-    Ok(extent)
+    let first = request.tags.reference & last;
+    format.checks().contains(Checks::REF) && first + u128::from(blocks) > last + 1
 }
 
 fn software_carries(request: &Request) -> Verdict {
@@ -446,11 +511,11 @@ mod tests {
     use crate::sys::nvme::Via;
 
     const ALL: u32 = u32::MAX;
-    const PLAIN: Ring = Ring { flags: 0, features: ALL };
-    const LARGE: Ring = Ring { flags: SETUP_SQE128 | SETUP_CQE32, features: ALL };
-    const MIXED: Ring = Ring { flags: SETUP_SQE_MIXED | SETUP_CQE_MIXED, features: ALL };
-    const POLLED: Ring = Ring { flags: SETUP_IOPOLL | LARGE.flags, features: ALL };
-    const OLD: Ring = Ring { flags: 0, features: 0x7ff };
+    const PLAIN: Ring = Ring::new(0, ALL);
+    const LARGE: Ring = Ring::new(SETUP_SQE128 | SETUP_CQE32, ALL);
+    const MIXED: Ring = Ring::new(SETUP_SQE_MIXED | SETUP_CQE_MIXED, ALL);
+    const POLLED: Ring = Ring::new(SETUP_IOPOLL | LARGE.flags, ALL);
+    const OLD: Ring = Ring::new(0, 0x7ff);
     const ROOT: Access = Access {
         char_fd: Some(9),
         char_read: true,
@@ -503,11 +568,18 @@ mod tests {
         }
     }
 
+    fn offer(facts: &Facts, mode: Mode, access: &Access) -> Offer {
+        Offer::new(*facts, mode, Access { node: None, ..*access }, false)
+    }
+
     /// The path taken, 0 for none.
     fn taken(facts: &Facts, mode: Mode, access: &Access, ring: &Ring, request: &Request) -> u32 {
-        let offer = Offer { facts, mode, access, has_store: false };
+        let offer = offer(facts, mode, access);
         let extent = offer.check(request).unwrap();
-        offer.choose(ring, Paths::all(), request, &extent).map_or(0, |path| path.bits())
+        let carries = |path: &Paths| offer.carries(*path, ring, request, &extent).is_ok();
+        let taken = offer.choose(ring, Paths::all(), request, &extent).ok();
+        assert_eq!(taken, Paths::all().iter().find(carries), "chosen as explained");
+        taken.map_or(0, |path| path.bits())
     }
 
     #[test]
@@ -519,11 +591,11 @@ mod tests {
             (MIXED, 1, 1),
             (POLLED, 2, 0),
             (OLD, 4, 0),
-            (Ring { features: 0xffff, ..LARGE }, 2, 0),
-            (Ring { features: 0xffff, ..MIXED }, 2, 0),
-            (Ring { flags: SETUP_SQE128, features: 0xffff }, 4, 0),
-            (Ring { flags: SETUP_CQE32, features: 0xffff }, 4, 0),
-            (Ring { flags: SETUP_IOPOLL, features: ALL }, 0, 0),
+            (Ring::new(LARGE.flags, 0xffff), 2, 0),
+            (Ring::new(MIXED.flags, 0xffff), 2, 0),
+            (Ring::new(SETUP_SQE128, 0xffff), 4, 0),
+            (Ring::new(SETUP_CQE32, 0xffff), 4, 0),
+            (Ring::new(SETUP_IOPOLL, ALL), 0, 0),
         ] {
             assert_eq!(
                 (of(&ROOT, &ring), of(&Access::NONE, &ring)),
@@ -538,12 +610,12 @@ mod tests {
         let flush = Request { op: Op::Flush, length: 0, ..read(0) };
         let write_zeroes = Request { op: Op::WriteZeroes, ..read(1) };
         let of = |ring: &Ring, request: &Request| taken(&facts(), MODE, &ROOT, ring, request);
-        let old = Ring { features: 0x3fff, ..POLLED };
+        let old = Ring::new(POLLED.flags, 0x3fff);
         for request in [flush, write_zeroes] {
             let request = Request { data: Lent::NONE, meta: Lent::NONE, ..request };
             assert_eq!(of(&old, &request), 0);
-            assert_eq!(of(&Ring { features: 0x7fff, ..old }, &request), 2);
-            assert_eq!(of(&Ring { features: 0x3fff, ..LARGE }, &request), 2);
+            assert_eq!(of(&Ring::new(POLLED.flags, 0x7fff), &request), 2);
+            assert_eq!(of(&Ring::new(LARGE.flags, 0x3fff), &request), 2);
         }
         assert_eq!(of(&old, &read(1)), 2);
     }
@@ -603,7 +675,7 @@ mod tests {
     #[test]
     fn passthrough_is_bounded() {
         let of = |request: &Request| {
-            let attribute = Ring { features: 0xffff, ..LARGE };
+            let attribute = Ring::new(LARGE.flags, 0xffff);
             taken(&facts(), MODE, &ROOT, &attribute, request)
         };
         assert_eq!(of(&read(128)), 2);
@@ -633,7 +705,7 @@ mod tests {
         let unchecked = Request { tags: Tags::NONE, ..read(1) };
         assert_eq!(taken(&facts, MODE, &Access::NONE, &PLAIN, &unchecked), 1);
         facts.layout.hidden = true;
-        let offer = Offer { facts: &facts, mode: MODE, access: &ROOT, has_store: false };
+        let offer = offer(&facts, MODE, &ROOT);
         assert_eq!(offer.check(&unchecked).unwrap_err().errno(), libc::EOPNOTSUPP);
     }
 
@@ -655,7 +727,7 @@ mod tests {
         let mut facts = facts();
         facts.kind = Kind::File;
         facts.layout.attribute = None;
-        let offer = Offer { facts: &facts, mode: MODE, access: &Access::NONE, has_store: true };
+        let offer = Offer::new(facts, MODE, Access::NONE, true);
         let of = |ring: &Ring, request: &Request| {
             let extent = offer.check(request).unwrap();
             offer.choose(ring, Paths::all(), request, &extent).map_or(0, |path| path.bits())
@@ -721,7 +793,7 @@ mod tests {
     #[test]
     fn an_append_is_whole_and_in_a_zone() {
         let facts = zoned(Kind::NvmeBlock);
-        let offer = Offer { facts: &facts, mode: MODE, access: &ROOT, has_store: false };
+        let offer = offer(&facts, MODE, &ROOT);
         let of = |request: &Request| offer.check(request).map(drop).map_err(Error::errno);
         assert_eq!(of(&append(32)), Ok(()));
         assert_eq!(of(&append(33)), Err(libc::E2BIG));
@@ -730,7 +802,7 @@ mod tests {
         assert_eq!(of(&Request { offset: 1 << 30, ..append(1) }), Err(libc::ERANGE));
         let mut flat = facts;
         flat.zones = Known::default();
-        let offer = Offer { facts: &flat, mode: MODE, access: &ROOT, has_store: false };
+        let offer = self::offer(&flat, MODE, &ROOT);
         assert_eq!(offer.check(&append(1)).unwrap_err().errno(), libc::EOPNOTSUPP);
     }
 

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::geometry::{Checks, Format, Tags};
 use crate::memory::Buffer;
 use crate::passthru::{self, Commands};
-use crate::path::{Paths, Ring};
+use crate::path::{Offer, Paths, Ring};
 use crate::pi::{Pi, Wanted};
 use crate::sqe;
 use crate::store::{Refused, Store};
@@ -40,11 +40,10 @@ pub struct Queue {
 
 /// A planned request.
 pub(crate) struct Io {
+    route: Route,
     carrier: Carrier,
     request: Request,
-    extent: Extent,
     format: Option<Format>,
-    lba: u64,
     start: u64,
 }
 
@@ -56,13 +55,10 @@ enum Carrier {
     UringCmd {
         fd: i32,
         mixed: bool,
-        command: NvmePassthru,
+        nsid: u32,
         moves: Option<Arc<Target>>,
     },
-    Worker {
-        path: Paths,
-        waiting: worker::Request<Outcome>,
-    },
+    Worker(worker::Request<Outcome>),
     /// Done with, or never under way: nothing to drop.
     None,
 }
@@ -97,7 +93,7 @@ impl Queue {
     /// With a ring of its own.
     pub fn private(allow: Paths) -> Result<Self> {
         let own = OwnRing::new()?;
-        let ring = Ring { flags: own.flags(), features: features()? };
+        let ring = Ring::new(own.flags(), features()?);
         Ok(Queue { own: Some(Mutex::new(own)), ..Queue::new(ring, allow, 0, 0) })
     }
 
@@ -120,6 +116,7 @@ impl Queue {
 
     /// Chooses the path for a request, and reserves a worker's attention where it needs one. The plan is made
     /// where it is to stay.
+    #[inline(always)] // on every request's way
     pub(crate) fn plan<'p>(
         &self,
         target: &Arc<Target>,
@@ -133,9 +130,9 @@ impl Queue {
         let route = self.route(target, request, allow)?;
         let carrier = match route.path {
             Paths::ATTR => attr(target, request),
-            Paths::URING_CMD => self.uring_cmd(target, request, &route)?,
-            _ => {
-                let (path, work) = (route.path, Work::new(target, request, &route));
+            Paths::URING_CMD => self.uring_cmd(target, request),
+            path => {
+                let work = Work::new(target, request, &route);
                 let waiting = match (path, request.op) {
                     (Paths::EMULATED, Op::Append) => {
                         self.appends.arm(|promise, engine| work.append(promise, engine))
@@ -148,10 +145,12 @@ impl Queue {
                     }
                     _ => self.workers.arm(Box::new(move || work.done())),
                 }?;
-                Carrier::Worker { path, waiting }
+                Carrier::Worker(waiting)
             }
         };
-        Ok(place.write(Io::new(target, carrier, request, &route)))
+        let io = place.write(Io::new(target, request, &route));
+        io.carrier = carrier;
+        Ok(io)
     }
 
     #[inline(always)]
@@ -164,19 +163,23 @@ impl Queue {
 
     /// Whether a request for an ioctl can be one command in a ring of the library's own.
     fn passes(&self, target: &Target, request: &Request, route: &Route) -> bool {
-        let ring = Ring { flags: SETUP_SQE128 | SETUP_CQE32, ..self.ring };
+        let ring = Ring::new(SETUP_SQE128 | SETUP_CQE32, self.ring.features);
         let request = Request { flags: request.flags - Flags::LINKED, buffer: None, ..*request };
         let carried = target.offer().carries(Paths::URING_CMD, &ring, &request, &route.extent);
         carried.is_ok() && self.passes.afterwork().can_be()
     }
 
-    fn uring_cmd(&self, target: &Arc<Target>, request: &Request, route: &Route) -> Result<Carrier> {
-        Ok(Carrier::UringCmd {
-            fd: target.offer().access.char_fd.unwrap_or(-1),
+    /// As a command.
+    #[inline(always)]
+    fn uring_cmd(&self, target: &Arc<Target>, request: &Request) -> Carrier {
+        prepare_memory(request);
+        let Offer { facts, access, .. } = target.offer();
+        Carrier::UringCmd {
+            fd: access.char_fd.unwrap_or(-1),
             mixed: self.ring.is_mixed(),
-            command: command(target, request, &route.extent, route.lba)?,
+            nsid: facts.nsid.value,
             moves: request.op.in_zone().then(|| Arc::clone(target)),
-        })
+        }
     }
 
     /// All of it at once, on a ring of the queue's own or in the caller's thread.
@@ -189,15 +192,12 @@ impl Queue {
         let own = self.own.as_ref();
         let own = own.ok_or(Error::Invalid(c"queue: urx_run() wants one with its own ring"))?;
         let route = self.route(target, request, allow)?;
-        let carrier = match route.path {
+        let mut io = Io::new(target, request, &route);
+        io.carrier = match route.path {
             Paths::ATTR => attr(target, request),
-            Paths::URING_CMD => self.uring_cmd(target, request, &route)?,
-            path => {
-                let mut io = Io::new(target, Carrier::None, request, &route);
-                return Ok(io.conclude(path, Work::new(target, request, &route).run()));
-            }
+            Paths::URING_CMD => self.uring_cmd(target, request),
+            _ => return Ok(io.conclude(Work::new(target, request, &route).run())),
         };
-        let mut io = Io::new(target, carrier, request, &route);
         let attr = io.attr();
         let sqe = match io.fill(std::ptr::from_ref(&attr).addr() as u64, 0) {
             Filled::Small(sqe) => widened(&sqe),
@@ -209,6 +209,7 @@ impl Queue {
 }
 
 /// With the PI attribute.
+#[inline(always)]
 fn attr(target: &Target, request: &Request) -> Carrier {
     prepare_memory(request);
     Carrier::Attr { fd: target.as_raw_fd() }
@@ -223,7 +224,7 @@ fn prepare_memory(request: &Request) {
 
 /// The best ring that this kernel could have.
 pub(crate) fn best_ring() -> Result<Ring> {
-    Ok(Ring { flags: OwnRing::new()?.flags(), features: features()? })
+    Ok(Ring::new(OwnRing::new()?.flags(), features()?))
 }
 
 /// Reads again what failed a check, without checks and into other memory, and verifies it.
@@ -238,7 +239,7 @@ pub(crate) fn diagnose_read(
     if request.op != Op::Read {
         return Err(Error::Invalid(c"op: only a read is diagnosed by reading again"));
     }
-    let pi = Pi::new(&if extent.interleaved { format } else { format.apart() })?;
+    let pi = Pi::new(&extent.lent(&format))?;
     let (interval, meta_size) = (u64::from(format.interval()), u64::from(format.meta_size()));
     let stride = interval + if extent.interleaved { meta_size } else { 0 };
     let apart = if extent.interleaved { 0 } else { extent.blocks * meta_size };
@@ -275,15 +276,14 @@ pub(crate) fn diagnose_read(
 }
 
 /// The command that carries a whole request, with its buffers.
-fn command(target: &Target, request: &Request, extent: &Extent, lba: u64) -> Result<NvmePassthru> {
-    prepare_memory(request);
-    let offer = target.offer();
-    let format = offer.format()?;
-    let span = Span { nsid: offer.facts.nsid.value, lba, blocks: extent.blocks as u32 };
-    let reference = request.device_reference(format, lba);
-    let apart = !format.interleaved() && request.meta.segments().bytes != 0;
-    let meta = if apart { extent.blocks * u64::from(format.meta_size()) } else { 0 };
-    Ok(sqe::with_buffers(nvme(request, &span, format, reference), request, meta as u32))
+#[inline]
+fn command(request: &Request, format: &Format, span: &Span) -> NvmePassthru {
+    let reference = request.device_reference(format, span.lba);
+    let apart = !format.interleaved() && request.has_meta();
+    let meta = if apart { span.blocks * u32::from(format.meta_size()) } else { 0 };
+    let mut command = nvme(request, span, format, reference);
+    sqe::add_buffers(&mut command, request, meta);
+    command
 }
 
 /// A request as one NVMe command in an SQE, for a ring of which nothing else is known. Nobody will remap its
@@ -295,17 +295,19 @@ pub(crate) fn passthrough(
     user_data: u64,
 ) -> Result<SqeNvme> {
     let sqes = if mixed { SETUP_SQE_MIXED } else { SETUP_SQE128 };
-    let ring = Ring { flags: sqes | SETUP_CQE32, features: u32::MAX };
+    let ring = Ring::new(sqes | SETUP_CQE32, u32::MAX);
     let offer = target.offer();
     offer.offers(Paths::URING_CMD, &ring)?;
     let extent = offer.check(request)?;
-    let lba = offer.lba(request.offset);
-    if request.needs_remap(offer.format()?, lba) {
+    let (format, lba) = (offer.format()?, offer.lba(request.offset));
+    if request.needs_remap(format, lba) {
         return Err(Error::Invalid(c"tags: ref is not the LBA, and nobody would remap it"));
     }
     offer.carries(Paths::URING_CMD, &ring, request, &extent)?;
-    let command = command(target, request, &extent, lba)?;
-    Ok(sqe::uring_cmd(request, &command, offer.access.char_fd.unwrap_or(-1), mixed, user_data))
+    prepare_memory(request);
+    let span = Span { nsid: offer.facts.nsid.value, lba, blocks: extent.blocks as u32 };
+    let command = command(request, format, &span);
+    Ok(sqe::uring_cmd(request, command, offer.access.char_fd.unwrap_or(-1), mixed, user_data))
 }
 
 /// How a request goes, and what it covers.
@@ -369,26 +371,17 @@ impl Work {
 
     /// As a command, when it ends.
     fn pass(self, promise: Promise<Outcome>, commands: &Commands) {
-        let Work { route: Route { extent, lba, .. }, target, mut request } = self;
-        request.buffer = None; // registered in another ring
-        let command = match command(&target, &request, &extent, lba) {
-            Ok(command) => command,
-            Err(error) => {
-                drop(target);
-                return promise.keep(done(Outcome::failed(error.errno())));
-            }
-        };
-        let fd = target.offer().access.char_fd.unwrap_or(-1);
-        let sqe = sqe::uring_cmd(&request, &command, fd, false, 0);
+        let Work { route, target, request } = self;
+        let request = Request { buffer: None, ..request }; // registered in another ring
+        prepare_memory(&request);
+        let Offer { facts, access, .. } = target.offer();
+        let mut io = Io::new(&target, &request, &route);
+        let (command, fd) = (io.command(facts.nsid.value), access.char_fd.unwrap_or(-1));
+        let sqe = sqe::uring_cmd(&request, command, fd, false, 0);
         let then = move |ended: Ended| {
-            let outcome = commanded(ended.res, ended.value, request.length as u32);
+            let outcome = io.commanded(ended.res, ended.value);
             if request.op.in_zone() {
                 target.forget_zone(request.offset);
-            }
-            if outcome.res >= 0
-                && let Ok(format) = target.offer().format()
-            {
-                remap_read(&mut request, &extent, &in_memory(format, &extent), lba);
             }
             drop(target); // Who has seen the last CQE finds nobody else at the target.
             promise.keep(done(outcome));
@@ -444,49 +437,60 @@ fn stored(store: &Store, file: &File, request: &mut Request) -> Outcome {
 }
 
 impl Io {
-    fn new(target: &Target, carrier: Carrier, request: &Request, route: &Route) -> Self {
-        let Route { extent, lba, .. } = *route;
+    /// Without a carrier yet.
+    #[inline(always)] // so that it is made where it is to stay
+    fn new(target: &Target, request: &Request, route: &Route) -> Self {
         let facts = target.facts();
-        let format = *match carrier {
-            Carrier::Attr { .. } => &facts.layout.attribute,
-            _ => &facts.layout.format.value,
+        let format = match route.path {
+            Paths::ATTR => facts.layout.attribute,
+            _ => facts.layout.format.value,
         };
-        Io { carrier, request: *request, extent, format, lba, start: facts.start.value }
+        let (carrier, start) = (Carrier::None, facts.start.value);
+        Io { route: *route, carrier, request: *request, format, start }
     }
 
-    pub(crate) fn path(&self) -> Paths {
-        match &self.carrier {
-            Carrier::Attr { .. } => Paths::ATTR,
-            Carrier::UringCmd { .. } => Paths::URING_CMD,
-            Carrier::Worker { path, .. } => *path,
-            Carrier::None => Paths::empty(),
-        }
+    pub(crate) const fn path(&self) -> Paths {
+        self.route.path
     }
 
     /// Bytes of its SQE.
     pub(crate) fn sqe_size(&self) -> u32 {
-        match &self.carrier {
-            Carrier::UringCmd { .. } => 128,
-            _ => 64,
-        }
+        if self.route.path == Paths::URING_CMD { 128 } else { 64 }
     }
 
+    #[inline]
     pub(crate) fn attr(&self) -> AttrPi {
         sqe::attr_pi(&self.request)
     }
 
     /// Its SQE. `attr` is where the attribute lies.
+    #[inline(always)] // it is made where it goes
     pub(crate) fn fill(&self, attr: u64, user_data: u64) -> Filled {
         match &self.carrier {
             Carrier::Attr { fd } => Filled::Small(sqe::native(&self.request, *fd, attr, user_data)),
-            Carrier::UringCmd { fd, mixed, command, .. } => {
-                Filled::Big(sqe::uring_cmd(&self.request, command, *fd, *mixed, user_data))
-            }
-            Carrier::Worker { waiting, .. } => {
+            Carrier::UringCmd { fd, mixed, nsid, .. } => Filled::Big(sqe::uring_cmd(
+                &self.request,
+                self.command(*nsid),
+                *fd,
+                *mixed,
+                user_data,
+            )),
+            Carrier::Worker(waiting) => {
                 let (fd, len) = (waiting.descriptor(), worker::RECV_LEN);
                 Filled::Small(sqe::recv(fd, worker::sink(), len, user_data))
             }
             Carrier::None => Filled::Small(sqe::refused(user_data)),
+        }
+    }
+
+    #[inline(always)]
+    fn command(&self, nsid: u32) -> NvmePassthru {
+        let Route { extent, lba, .. } = &self.route;
+        let span = Span { nsid, lba: *lba, blocks: extent.blocks as u32 };
+        match &self.format {
+            Some(format) => command(&self.request, format, &span),
+            // Without a format no command carries a request.
+            None => NvmePassthru::default(),
         }
     }
 
@@ -498,7 +502,7 @@ impl Io {
     /// What a worker has of it. Without that it needs no drop.
     fn leave(&mut self) -> Option<worker::Request<Outcome>> {
         match replace(&mut self.carrier, Carrier::None) {
-            Carrier::Worker { waiting, .. } => Some(waiting),
+            Carrier::Worker(waiting) => Some(waiting),
             _ => None,
         }
     }
@@ -511,55 +515,86 @@ impl Io {
     }
 
     /// What became of it. Then it needs no drop.
+    #[inline(always)] // its callers look at little of what it returns
     pub(crate) fn finish(&mut self, completed: &Completed) -> Finished {
-        let bytes = self.request.length as u32;
-        let (path, outcome) = match &mut self.carrier {
-            Carrier::Attr { .. } => (Paths::ATTR, native_outcome(completed.res, &self.request)),
+        let outcome = match &mut self.carrier {
+            Carrier::Attr { .. } => native_outcome(completed.res, &self.request),
             Carrier::UringCmd { moves, .. } => {
                 if let Some(target) = moves.take() {
                     target.forget_zone(self.request.offset);
                 }
-                (Paths::URING_CMD, commanded(completed.res, completed.value, bytes))
+                self.commanded(completed.res, completed.value)
             }
-            Carrier::Worker { path, .. } => {
-                let path = *path;
+            Carrier::Worker(_) => {
                 // Not begun: cancelled, which some kernels call interrupted (5.10: or EAGAIN), or never will be.
                 let not_begun = match completed.res.saturating_neg() {
                     ..=0 | libc::EINTR | libc::EAGAIN => libc::ECANCELED,
                     errno => errno,
                 };
                 let done = self.leave().and_then(|waiting| waiting.finish_received(completed.res));
-                (path, done.unwrap_or(Outcome::failed(not_begun)))
+                done.unwrap_or(Outcome::failed(not_begun))
             }
-            Carrier::None => (Paths::empty(), Outcome::failed(libc::EINVAL)),
+            Carrier::None => Outcome::failed(libc::EINVAL),
         };
-        self.conclude(path, outcome)
+        self.conclude(outcome)
     }
 
     /// What the caller is to see of an outcome.
-    fn conclude(&mut self, path: Paths, mut outcome: Outcome) -> Finished {
-        let Io { request, extent, format, lba, start, .. } = self;
-        if let Some(format) = format {
-            let format = &in_memory(format, extent);
-            if path == Paths::URING_CMD && outcome.res >= 0 {
-                remap_read(request, extent, format, *lba);
-            }
-            let knows = matches!(path, Paths::SOFTWARE | Paths::EMULATED);
-            let refused = outcome.res == -libc::EILSEQ && !knows;
-            if refused && matches!(request.op, Op::Write | Op::Append) {
-                outcome.diagnosis = diagnose(request, extent, format, *lba);
-            }
-        }
-        if request.op.in_zone() {
-            outcome = outcome.in_zone();
+    fn conclude(&self, mut outcome: Outcome) -> Finished {
+        let Io { route: Route { path, lba, .. }, request, format, start, .. } = self;
+        if outcome.res == -libc::EILSEQ {
+            self.verify_again(&mut outcome);
         }
         let (mut append_lba, mut append_offset) = (0, 0);
-        if request.op == Op::Append && outcome.res >= 0 {
-            let interval = format.map_or(1, |f| u64::from(f.interval()));
-            append_lba = outcome.value;
-            append_offset = append_lba.saturating_mul(interval).saturating_sub(*start);
+        if request.op.in_zone() {
+            outcome = outcome.in_zone();
+            if request.op == Op::Append && outcome.res >= 0 {
+                let interval = format.map_or(1, |f| u64::from(f.interval()));
+                append_lba = outcome.value;
+                append_offset = append_lba.saturating_mul(interval).saturating_sub(*start);
+            }
         }
-        Finished { path, outcome, lba: *lba, append_lba, append_offset }
+        Finished { path: *path, outcome, lba: *lba, append_lba, append_offset }
+    }
+
+    /// Finds out what was wrong with a write that was refused, unless who refused it has told.
+    #[cold]
+    fn verify_again(&self, outcome: &mut Outcome) {
+        let Io { route: Route { path, extent, lba }, request, format, .. } = self;
+        let knows = matches!(*path, Paths::SOFTWARE | Paths::EMULATED);
+        let wrote = matches!(request.op, Op::Write | Op::Append);
+        if let Some(format) = format.as_ref().filter(|_| wrote && !knows) {
+            outcome.diagnosis = diagnose(request, extent, format, *lba);
+        }
+    }
+
+    /// What came of its command.
+    fn commanded(&mut self, res: i32, value: u64) -> Outcome {
+        let outcome = match res {
+            0.. => Outcome::nvme(res as u32, value, self.request.length as u32),
+            errno => Outcome::failed(-errno),
+        };
+        if outcome.res >= 0 && self.request.op == Op::Read {
+            self.remap_read();
+        }
+        outcome
+    }
+
+    /// What the kernel does after a read with the attribute: the device's reference tags become the caller's.
+    fn remap_read(&mut self) {
+        let Io { route: Route { extent, lba, .. }, request, format: Some(format), .. } = self
+        else {
+            return;
+        };
+        if !request.needs_remap(format, *lba) {
+            return;
+        }
+        let (from, to) = (request.device_reference(format, *lba), request.tags.reference);
+        let memory = if extent.interleaved { &mut request.data } else { &mut request.meta };
+        if let Ok(pi) = Pi::new(&extent.lent(format)) {
+            // Its only error is memory that is too short, which was checked.
+            let _ = pi.remap_scattered(from, to, extent.blocks, memory.slices_mut());
+        }
     }
 }
 
@@ -585,38 +620,13 @@ fn native_outcome(res: i32, request: &Request) -> Outcome {
     }
 }
 
-/// What came of a command in an SQE.
-fn commanded(res: i32, value: u64, bytes: u32) -> Outcome {
-    match res {
-        0.. => Outcome::nvme(res as u32, value, bytes),
-        errno => Outcome::failed(-errno),
-    }
-}
-
-/// A format as the caller's buffers have it.
-fn in_memory(format: &Format, extent: &Extent) -> Format {
-    if extent.interleaved { *format } else { format.apart() }
-}
-
-/// What the kernel does after a read with the attribute: the device's reference tags become the caller's.
-fn remap_read(request: &mut Request, extent: &Extent, format: &Format, lba: u64) {
-    if request.op != Op::Read || !request.needs_remap(format, lba) {
-        return;
-    }
-    let (from, to) = (request.device_reference(format, lba), request.tags.reference);
-    let memory = if extent.interleaved { &mut request.data } else { &mut request.meta };
-    if let Ok(pi) = Pi::new(format) {
-        // Its only error is memory that is too short, which was checked.
-        let _ = pi.remap_scattered(from, to, extent.blocks, memory.slices_mut());
-    }
-}
-
 /// What was wrong with a write that the device refused.
 pub(crate) fn diagnose(request: &Request, extent: &Extent, format: &Format, lba: u64) -> Diagnosis {
     let meta = request.meta.slices().next().unwrap_or(&[]);
     let data = request.data.slices();
     // Its only error is memory that is too short, which was checked.
-    diagnose_write(format, &request.tags, lba, extent.blocks, data, meta).unwrap_or_default()
+    diagnose_write(&extent.lent(format), &request.tags, lba, extent.blocks, data, meta)
+        .unwrap_or_default()
 }
 
 impl fmt::Debug for Io {

@@ -90,7 +90,7 @@ pub(crate) fn attr_pi(request: &Request) -> AttrPi {
         flags: tags.checks.bits() as u16,
         app_tag: tags.app,
         len: meta.bytes as u32,
-        addr: meta.addresses,
+        addr: meta.address(),
         seed: tags.reference as u64,
         rsvd: 0,
     }
@@ -127,7 +127,7 @@ fn address(request: &Request) -> (u64, u32) {
     let data = request.data.segments();
     match data.vector() {
         Some((iov, count)) => (iov.addr() as u64, count),
-        None => (data.pointer().map_or(0, |ptr| ptr.addr() as u64), request.length as u32),
+        None => (data.address(), request.length as u32),
     }
 }
 
@@ -138,7 +138,7 @@ fn flush(fd: i32, user_data: u64) -> Sqe {
 /// An NVMe command for the character device `fd`. `mixed`: in two slots of a mixed ring.
 pub(crate) fn uring_cmd(
     request: &Request,
-    command: &NvmePassthru,
+    command: NvmePassthru,
     fd: i32,
     mixed: bool,
     user_data: u64,
@@ -151,26 +151,21 @@ pub(crate) fn uring_cmd(
         uring_cmd_flags: request.buffer.map_or(0, |_| URING_CMD_FIXED),
         user_data,
         buf_index: request.buffer.unwrap_or(0),
-        command: *command,
+        command,
         ..SqeNvme::default()
     }
 }
 
-/// The command with the addresses and lengths of a request that it carries whole. `meta_bytes` is what the
+/// Gives a command the addresses and lengths of a request that it carries whole. `meta_bytes` is what the
 /// blocks take: the caller may have given more.
-pub(crate) fn with_buffers(
-    mut command: NvmePassthru,
-    request: &Request,
-    meta_bytes: u32,
-) -> NvmePassthru {
+pub(crate) fn add_buffers(command: &mut NvmePassthru, request: &Request, meta_bytes: u32) {
     if request.op.has_data() {
         (command.addr, command.data_len) = address(request);
     }
     if meta_bytes != 0 {
-        command.metadata = request.meta.segments().addresses;
+        command.metadata = request.meta.segments().address();
         command.metadata_len = meta_bytes;
     }
-    command
 }
 
 /// A plain write of `count` iovecs at `addr`. `durable`: once completed.

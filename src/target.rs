@@ -31,9 +31,7 @@ pub struct Options<'p> {
 #[derive(Debug)]
 pub struct Target {
     file: File,
-    facts: Facts,
-    mode: Mode,
-    access: Access,
+    offer: Offer,
     store: Option<Store>,
     zones: Zones,
 }
@@ -92,37 +90,39 @@ impl Target {
         let mode = Mode { writable: mode.writable && may_write, ..mode };
         let Some(side) = side else {
             let access = Access::of(&file, &facts, mode.writable);
-            return Ok(Target { file, facts, mode, access, store: None, zones: Zones::default() });
+            let offer = Offer::new(facts, mode, access, false);
+            return Ok(Target { file, offer, store: None, zones: Zones::default() });
         };
         facts.check_bare()?;
         let Mode { direct, writable } = mode;
         let data = DataFile { file: &file, bytes: facts.bytes.value, direct, writable };
         let store = Store::open(&data, side)?;
         let facts = facts.with_side_file(*store.format(), store.bytes());
-        let (access, store) = (Access::NONE, Some(store));
-        Ok(Target { file, facts, mode, access, store, zones: Zones::default() })
+        let offer = Offer::new(facts, mode, Access::NONE, true);
+        Ok(Target { file, offer, store: Some(store), zones: Zones::default() })
     }
 
     /// Learns everything anew; nothing changes if that fails.
     pub fn refresh(&mut self) -> Result<()> {
-        let facts = probe::probe(&self.file)?;
-        match &self.store {
+        let (facts, mode) = (probe::probe(&self.file)?, self.offer.mode);
+        self.offer = match &self.store {
             None => {
-                self.access = Access::of(&self.file, &facts, self.mode.writable);
-                self.facts = facts;
+                let access = Access::of(&self.file, &facts, mode.writable);
+                Offer::new(facts, mode, access, false)
             }
             Some(store) => {
                 facts.check_bare()?;
                 store.check_size(facts.bytes.value)?;
-                self.facts = facts.with_side_file(*store.format(), store.bytes());
+                let facts = facts.with_side_file(*store.format(), store.bytes());
+                Offer::new(facts, mode, Access::NONE, true)
             }
-        }
+        };
         Ok(())
     }
 
     /// Makes durable what was completed: side file and data, or the device's cache.
     pub fn flush(&self) -> Result<()> {
-        match (&self.store, self.facts.kind) {
+        match (&self.store, self.facts().kind) {
             (Some(store), _) => store.flush(&self.file),
             (None, Kind::NvmeChar) => passthru::flush(&self.device(false)?),
             (None, _) => Ok(self.file.sync_data()?),
@@ -139,7 +139,7 @@ impl Target {
     pub(crate) fn manage_zone(self: &Arc<Self>, op: Op, start: u64) -> Result<()> {
         let request = Request { op, offset: start, ..Request::FLUSH };
         let extent = self.offer().check(&request)?;
-        match self.facts.kind {
+        match self.facts().kind {
             Kind::NvmeChar => {
                 let lba = self.offer().lba(start);
                 let device = self.device(true)?;
@@ -178,35 +178,31 @@ impl Target {
 
     /// What is known of it.
     pub const fn facts(&self) -> &Facts {
-        &self.facts
+        &self.offer.facts
     }
 
     /// What it offers to requests.
-    pub const fn offer(&self) -> Offer<'_> {
-        Offer {
-            facts: &self.facts,
-            mode: self.mode,
-            access: &self.access,
-            has_store: self.store.is_some(),
-        }
+    pub const fn offer(&self) -> &Offer {
+        &self.offer
     }
 
     /// Where NVMe commands go by ioctl.
     pub(crate) fn device(&self, writes: bool) -> Result<Device<'_>> {
-        let via = if writes { self.access.write } else { self.access.read };
+        let Offer { facts, access, .. } = &self.offer;
+        let via = if writes { access.write } else { access.read };
         Ok(Device {
             fd: self.file.as_fd(),
             via: via.ok_or(Error::Os(libc::EACCES))?,
-            vectors: self.access.vectors,
-            nsid: self.facts.nsid.value,
-            format: *self.offer().format()?,
-            limits: self.facts.limits.value,
+            vectors: access.vectors,
+            nsid: facts.nsid.value,
+            format: *self.offer.format()?,
+            limits: facts.limits.value,
         })
     }
 
     /// How it is open.
     pub const fn mode(&self) -> Mode {
-        self.mode
+        self.offer.mode
     }
 }
 
@@ -220,7 +216,7 @@ fn mode(file: &File) -> Result<(Mode, i32)> {
 
 impl Site for Target {
     fn place(&self) -> Place<'_> {
-        Place { file: &self.file, facts: &self.facts, device: self.device(false).ok() }
+        Place { file: &self.file, facts: self.facts(), device: self.device(false).ok() }
     }
 
     fn zones(&self) -> &Zones {

@@ -127,7 +127,7 @@ impl<S: RingSqe, C: RingCqe> RingQueue<S, C> {
     /// The same within limits.
     pub fn with(ring: &IoUring<S, C>, options: &RingOptions) -> Result<Self> {
         let polled = if ring.params().is_setup_iopoll() { SETUP_IOPOLL } else { 0 };
-        let ring = Ring { flags: S::FLAGS | C::FLAGS | polled, features: features()? };
+        let ring = Ring::new(S::FLAGS | C::FLAGS | polled, features()?);
         let RingOptions { paths, max_workers, max_waiting } = *options;
         let queue = Arc::new(Queue::new(ring, paths, max_workers, max_waiting));
         Ok(RingQueue { queue, _ring: PhantomData })

@@ -9,7 +9,7 @@ use super::rw::{URX_PATH_ATTR, io_uring_cqe, read_rw, urx_result, urx_rw};
 use super::target::urx_target;
 use crate::command::Op;
 use crate::completion::{Diagnosis, Outcome};
-use crate::path::{self, Ring};
+use crate::path::Ring;
 use crate::queue::diagnose;
 use crate::sqe;
 
@@ -24,16 +24,16 @@ pub unsafe extern "C" fn urx_attr_check(
     rw: *const urx_rw,
     why: *mut *const c_char,
 ) -> c_int {
-    let ring = Ring { flags: ring_flags, features: ring_features };
+    let ring = Ring::new(ring_flags, ring_features);
     let body = || {
         // SAFETY: src/capi/mod.rs, as for every pointer of an exported function.
         let target = &unsafe { object(target) }?.0;
         if rw.is_null() {
-            return path::attribute(&ring, target.facts(), &target.mode()).map(drop);
+            return target.offer().attribute(&ring).map(drop);
         }
         // SAFETY: src/capi/mod.rs.
         let request = unsafe { read_rw(rw) }?.request;
-        path::attribute_request(&ring, target.facts(), &target.mode(), &request).map(drop)
+        target.offer().attribute_request(&ring, &request).map(drop)
     };
     // SAFETY: src/capi/mod.rs.
     unsafe { guard_why(why, body, c"the kernel honours the PI attribute") }
@@ -50,11 +50,11 @@ pub unsafe extern "C" fn urx_prep_attr(
     ring_features: u32,
     rw: *const urx_rw,
 ) -> c_int {
-    let ring = Ring { flags: ring_flags, features: ring_features };
+    let ring = Ring::new(ring_flags, ring_features);
     guard(|| {
         // SAFETY: src/capi/mod.rs.
         let (target, request) = unsafe { (&object(target)?.0, read_rw(rw)?.request) };
-        path::attribute_request(&ring, target.facts(), &target.mode(), &request)?;
+        target.offer().attribute_request(&ring, &request)?;
         let (sqe, attr) = (sqe.cast::<crate::abi::Sqe>(), attr.cast::<crate::abi::AttrPi>());
         // SAFETY: src/capi/mod.rs. Only user_data of it is used.
         let user_data = unsafe { read(sqe) }?.user_data;

@@ -198,7 +198,8 @@ pub(super) unsafe fn hand_out<T>(
 
 /// Refuses a reserved member that is not zero.
 pub(super) fn reserved(words: &[u64]) -> Result<()> {
-    match words.iter().all(|word| *word == 0) {
+    // All of them, or'ed: fewer jumps than one for each.
+    match words.iter().fold(0, |all, word| all | word) == 0 {
         true => Ok(()),
         false => Err(Error::Invalid(c"reserved: a member that must be zero is not")),
     }

@@ -224,6 +224,7 @@ impl urx_tags {
     };
 
     /// The values, with unknown bits refused.
+    #[inline(always)] // as above
     pub(super) fn parse(&self) -> Result<Tags> {
         reserved(&[self.reserved0.into(), self.reserved])?;
         let checks = |bits| {

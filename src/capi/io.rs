@@ -203,16 +203,17 @@ pub unsafe extern "C" fn urx_diagnose(
 fn answer(result: *mut urx_result, finish: impl FnOnce() -> Result<Finished>) -> c_int {
     let mut res = 0;
     let failed = guard(|| {
-        if result.is_null() {
-            res = finish()?.outcome.res;
-            return Ok(());
+        if !result.is_null() {
+            // SAFETY: src/capi/mod.rs. A result that cannot be written must not cost the request.
+            unsafe { read_sized(result) }?;
         }
-        // SAFETY: src/capi/mod.rs. A result that cannot be written must not cost the request.
-        unsafe { read_sized(result) }?;
         let finished = finish()?;
         res = finished.outcome.res;
-        // SAFETY: src/capi/mod.rs.
-        unsafe { write_sized(result, &show(&finished)) }
+        match result.is_null() {
+            true => Ok(()),
+            // SAFETY: src/capi/mod.rs.
+            false => unsafe { write_sized(result, &show(&finished)) },
+        }
     });
     if failed == 0 { res } else { failed }
 }

@@ -50,7 +50,7 @@ pub unsafe extern "C" fn urx_queue_open(
     let make = || {
         // SAFETY: src/capi/mod.rs, as for every pointer of an exported function.
         let (allow, workers, waiting) = unsafe { options(opts) }?;
-        let ring = Ring { flags: ring_flags, features: ring_features };
+        let ring = Ring::new(ring_flags, ring_features);
         let queue = match ring_fd {
             0.. => Queue::new(ring, allow, workers, waiting),
             -1 if ring_flags == 0 && ring_features == 0 => Queue::private(allow)?,

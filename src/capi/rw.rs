@@ -186,6 +186,31 @@ impl urx_result {
     }
 }
 
+/// Operations in the order of their numbers, which leave none out.
+const OPS: [(u32, Op); 10] = [
+    (URX_OP_READ, Op::Read),
+    (URX_OP_WRITE, Op::Write),
+    (URX_OP_COMPARE, Op::Compare),
+    (URX_OP_WRITE_ZEROES, Op::WriteZeroes),
+    (URX_OP_FLUSH, Op::Flush),
+    (URX_OP_APPEND, Op::Append),
+    (URX_OP_ZONE_RESET, Op::ZoneReset),
+    (URX_OP_ZONE_OPEN, Op::ZoneOpen),
+    (URX_OP_ZONE_CLOSE, Op::ZoneClose),
+    (URX_OP_ZONE_FINISH, Op::ZoneFinish),
+];
+const _: () = assert!(leave_none_out(&OPS));
+
+const fn leave_none_out(ops: &[(u32, Op)]) -> bool {
+    let [(one, _), rest @ ..] = ops else {
+        return true;
+    };
+    let [(next, _), ..] = rest else {
+        return true;
+    };
+    *next == *one + 1 && leave_none_out(rest)
+}
+
 /// The kernel's UIO_MAXIOV.
 const MAX_IOVECS: u32 = 1024;
 
@@ -202,6 +227,14 @@ pub(super) struct Call {
 pub(super) unsafe fn read_rw(rw: *const urx_rw) -> Result<Call> {
     // SAFETY: the caller's.
     let rw = unsafe { read_sized(rw) }?;
+    // SAFETY: the caller's.
+    unsafe { parse(&rw) }
+}
+
+/// # Safety
+/// As [`read_rw`].
+#[inline(never)] // what `rw` holds stays in memory until it is looked at
+unsafe fn parse(rw: &urx_rw) -> Result<Call> {
     reserved(&rw.reserved)?;
     reserved(&[rw.reserved0.into(), rw.reserved1.into()])?;
     let known = URX_RW_IOVEC | URX_RW_FIXED_BUF | URX_RW_FUA | URX_RW_PRACT | URX_RW_LINKED;
@@ -209,19 +242,8 @@ pub(super) unsafe fn read_rw(rw: *const urx_rw) -> Result<Call> {
         return Err(Error::Invalid(c"flags: an unknown bit is set"));
     }
     let flag = |bit, flag| if rw.flags & bit != 0 { flag } else { Flags::empty() };
-    let op = match rw.op {
-        URX_OP_READ => Op::Read,
-        URX_OP_WRITE => Op::Write,
-        URX_OP_COMPARE => Op::Compare,
-        URX_OP_WRITE_ZEROES => Op::WriteZeroes,
-        URX_OP_FLUSH => Op::Flush,
-        URX_OP_APPEND => Op::Append,
-        URX_OP_ZONE_RESET => Op::ZoneReset,
-        URX_OP_ZONE_OPEN => Op::ZoneOpen,
-        URX_OP_ZONE_CLOSE => Op::ZoneClose,
-        URX_OP_ZONE_FINISH => Op::ZoneFinish,
-        _ => return Err(Error::Invalid(c"op: no such operation")),
-    };
+    let op = OPS.get(rw.op.wrapping_sub(URX_OP_READ) as usize);
+    let op = op.ok_or(Error::Invalid(c"op: no such operation"))?.1;
     let data = match rw.flags & URX_RW_IOVEC {
         _ if !op.has_data() && (!rw.data.is_null() || rw.flags & URX_RW_IOVEC != 0) => {
             return Err(Error::Invalid(c"data: not NULL, but the operation has none"));
@@ -234,12 +256,10 @@ pub(super) unsafe fn read_rw(rw: *const urx_rw) -> Result<Call> {
         // SAFETY: the caller's.
         _ => unsafe { Segments::of(rw.data.cast(), rw.data_len) }?,
     };
-    let meta = match rw.meta_len {
-        0 if !rw.meta.is_null() => Segments::one(rw.meta, 0)?,
-        0 => Segments::EMPTY,
-        _ if rw.meta.is_null() => return Err(Error::Invalid(c"meta: NULL")),
-        len => Segments::one(rw.meta, len as usize)?,
-    };
+    if rw.meta.is_null() && rw.meta_len != 0 {
+        return Err(Error::Invalid(c"meta: NULL"));
+    }
+    let meta = Segments::one(rw.meta, rw.meta_len as usize)?;
     if op == Op::Read {
         data.apart()?;
     }
@@ -250,7 +270,7 @@ pub(super) unsafe fn read_rw(rw: *const urx_rw) -> Result<Call> {
             | flag(URX_RW_PRACT, Flags::PRACT)
             | flag(URX_RW_LINKED, Flags::LINKED),
         offset: rw.offset,
-        length: if op.has_data() { data.bytes } else { rw.data_len.into() },
+        length: if rw.flags & URX_RW_IOVEC != 0 { data.bytes } else { rw.data_len.into() },
         // SAFETY: the caller's; what is read into lies apart, as was just looked at.
         data: unsafe { Lent::new(data) },
         // SAFETY: as above.

@@ -134,7 +134,7 @@ impl Shape {
         };
         let remap = match request.needs_remap(format, lba) && !bare {
             true => {
-                let callers = if extent.interleaved { *format } else { format.apart() };
+                let callers = extent.lent(format);
                 let first = [request.tags.reference, request.device_reference(format, lba)];
                 Some(Remap { pi: [Pi::new(&callers)?, Pi::new(format)?], first })
             }
