@@ -23,7 +23,7 @@ machine_start() { # [KERNEL ARGUMENT...]
     local port
     # qemu 7.2 with a thread per virtual CPU: one boot in thirty fell over kernel text
     # being patched (an int3 met too late). 10.0 does not, and is faster with threads.
-    local threads=single
+    local threads=${URX_VM_THREADS:-single}
     [[ ! $(qemu-system-x86_64 --version) =~ version\ [1-9][0-9] ]] || threads=multi
     # KVM is not used: where it is offered inside another guest Debian kernels may
     # not run. TCG is slower on "max" than on this CPU, which has what crc32c likes.
