@@ -7,7 +7,7 @@
 # make check-vm   KERNEL="5.10 6.1 6.12 6.18 latest", TEST=name: one piece
 # make bench      ratios to ISA-L, crc-fast, memcpy and code by hand in one run; make bench-quick: the short of it
 # make bench-vm   the same for requests to emulated NVMe, KERNEL=latest
-# make tsan       the workers under ThreadSanitizer: minutes
+# make tsan       workers and zones under ThreadSanitizer: minutes
 # make fuzz       the fuzz targets, SECONDS=60 each
 # make header     include/liburing-ext.h anew, from src/capi/
 # make clean

@@ -130,7 +130,10 @@ impl<P, S: Shape> Flights<P, S> {
                 self.pushed.push_back(number);
             }
             // There are as many entries as numbers.
-            _ => self.refused.push_back((payload, libc::EBUSY)),
+            _ => {
+                self.free.push(number);
+                self.refused.push_back((payload, libc::EBUSY));
+            }
         }
     }
 

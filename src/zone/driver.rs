@@ -128,7 +128,8 @@ impl Lead {
     }
 
     /// Writes here and now, until nobody waits.
-    pub(super) fn follow(self, drivers: &Drivers) {
+    pub(super) fn follow(self) {
+        let drivers = Arc::clone(&self.site.zones().drivers);
         match drivers.take() {
             Ok(mut driver) => {
                 driver.lead(self);

@@ -102,7 +102,7 @@ pub(crate) trait Site: Send + Sync {
 pub(crate) struct Zones {
     /// By the zones' starts. Never fewer.
     lanes: Mutex<HashMap<u64, Arc<Lane>>>,
-    drivers: Drivers,
+    drivers: Arc<Drivers>,
 }
 
 impl Zones {
@@ -123,7 +123,7 @@ impl Zones {
         let (tell, told) = channel();
         let answer = Box::new(move |outcome| tell.send(outcome).unwrap_or(()));
         if let Some(lead) = Self::append(Arc::clone(site) as _, request, answer) {
-            lead.follow(&site.zones().drivers);
+            lead.follow();
         }
         told.recv().unwrap_or(Outcome::failed(libc::ENOTRECOVERABLE))
     }
@@ -138,12 +138,12 @@ impl Zones {
     ) {
         let lane = site.zones().lane(zone);
         let (done, leads) = lane.alone(|| manage::manage(&site.place(), op, zone));
-        if !leads {
-            drop(site); // Who has been told finds nobody else at the target.
-            return tell(done);
-        }
+        // Who has been told, of this or of the last append, finds nobody else at the target.
+        let lead = leads.then_some(Lead { site, zone, lane });
         tell(done);
-        Lead { site: Arc::clone(&site) as _, zone, lane }.follow(&site.zones().drivers);
+        if let Some(lead) = lead {
+            lead.follow();
+        }
     }
 
     /// Somebody else may have moved a zone's write pointer.

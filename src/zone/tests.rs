@@ -96,7 +96,7 @@ fn landed(zone: &FileZone, told: &Receiver<Outcome>, blocks: u64) -> u64 {
 }
 
 #[test]
-fn a_batch_of_many_zones_is_written_in_order_and_together() {
+fn a_batch_of_many_zones_is_written_in_order() {
     let engine = engine();
     let zones: Vec<_> = (0..3).map(|n| FileZone::new(&format!("batch{n}"))).collect();
     let told: Vec<_> = (0..24).map(|n| append(&engine, &zones[n % 3], 1, n as u8 + 1)).collect();
