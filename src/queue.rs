@@ -22,7 +22,7 @@ use crate::store::{Refused, Store};
 use crate::sys::flights::Ended;
 use crate::sys::own_ring::{OwnRing, features, widened};
 use crate::target::Target;
-use crate::worker::{self, Done, Promise, Sharing, Workers};
+use crate::worker::{self, Done, Promise, Recv, Sharing, Workers};
 use crate::zone::{Engine, Zones};
 
 /// One ring, and the workers for what it cannot carry itself.
@@ -476,8 +476,8 @@ impl Io {
                 user_data,
             )),
             Carrier::Worker(waiting) => {
-                let (fd, len) = (waiting.descriptor(), worker::RECV_LEN);
-                Filled::Small(sqe::recv(fd, worker::sink(), len, user_data))
+                let Recv { fd, address } = waiting.recv();
+                Filled::Small(sqe::recv(fd, address, Recv::LEN, user_data))
             }
             Carrier::None => Filled::Small(sqe::refused(user_data)),
         }

@@ -9,30 +9,31 @@
 //! `slot` holds one request, `pool` all slots and threads of a queue, `gate` is where the threads wait.
 
 mod gate;
+mod inbox;
 mod pair;
 mod pool;
 mod promise;
 mod slot;
 
 use std::fmt;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU8;
 
 use crate::error::Result;
 use pool::Pool;
 pub(crate) use promise::Promise;
-use slot::{Recv, Slot};
+use slot::{Left, Slot};
 
-/// Length of the RECV that carries a request; its `msg_flags` are `MSG_WAITALL`.
-pub(crate) const RECV_LEN: u32 = 2;
+/// The RECV that carries a request, with `MSG_WAITALL`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recv {
+    pub(crate) fd: i32,
+    /// Valid as long as the process.
+    pub(crate) address: u64,
+}
 
-/// Where all RECVs put their bytes, which nobody reads. Atomics may change though nothing here changes them.
-static SINK: [AtomicU8; RECV_LEN as usize] = [const { AtomicU8::new(0) }; RECV_LEN as usize];
-
-/// Address for the RECV that carries a request, valid as long as the process.
-pub(crate) fn sink() -> u64 {
-    SINK.as_ptr().expose_provenance() as u64
+impl Recv {
+    pub(crate) const LEN: u32 = inbox::LEN as u32;
 }
 
 /// What a job has come to.
@@ -75,7 +76,7 @@ impl<T: Send + 'static> Workers<T> {
         Workers { pool: Arc::new(Pool::new(max_workers, max_slots, panicked, None)) }
     }
 
-    /// Reserves a slot. Its job starts when a RECV from the request's descriptor is issued. `EAGAIN`: none
+    /// Reserves a slot. Its job starts when the request's RECV is issued. `EAGAIN`: none
     /// is free before another request is finished. `ENOMEM`: there is no thread, and none can be started.
     pub(crate) fn arm(&self, job: Job<T>) -> Result<Request<T>> {
         self.arm_long(Box::new(|promise| promise.keep_by(job)))
@@ -84,8 +85,8 @@ impl<T: Send + 'static> Workers<T> {
     /// The same for a job that may leave its end to others.
     pub(crate) fn arm_long(&self, job: LongJob<T>) -> Result<Request<T>> {
         let slot = self.pool.reserve()?;
-        let descriptor = slot.arm(job);
-        Ok(Request { pool: Arc::clone(&self.pool), slot, descriptor, over: false })
+        let recv = slot.arm(job);
+        Ok(Request { pool: Arc::clone(&self.pool), slot, recv, over: false })
     }
 
     /// Waits for the jobs that run, ends the threads. Other requests are withdrawn: their RECVs end short. In a
@@ -140,45 +141,45 @@ impl<T: Send + 'static, A: Afterwork + 'static> Sharing<T, A> {
 pub(crate) struct Request<T: Send + 'static> {
     pool: Arc<Pool<T>>,
     slot: Arc<Slot<T>>,
-    descriptor: RawFd,
+    recv: Recv,
     over: bool,
 }
 
 impl<T: Send + 'static> Request<T> {
-    /// The descriptor for the RECV of [`RECV_LEN`] bytes, with `MSG_WAITALL`, into [`sink`].
-    pub(crate) fn descriptor(&self) -> RawFd {
-        self.descriptor
+    /// What to submit for it.
+    pub(crate) fn recv(&self) -> Recv {
+        self.recv
     }
 
     /// When the CQE was seen, or no SQE was made: the outcome, for which it waits if the job has started.
     /// None: it has not and never will. The job with all it holds is gone.
     #[cfg(test)]
     pub(crate) fn finish(mut self) -> Option<T> {
-        self.leave(Recv::Over)
+        self.leave(Left::Over)
     }
 
     /// The same, told how many bytes the CQE says were received: after all of them the socket needs no look.
     pub(crate) fn finish_received(mut self, bytes: i32) -> Option<T> {
-        let whole = u32::try_from(bytes) == Ok(RECV_LEN);
-        self.leave(if whole { Recv::Whole } else { Recv::Over })
+        let whole = u32::try_from(bytes) == Ok(Recv::LEN);
+        self.leave(if whole { Left::Whole } else { Left::Over })
     }
 
     /// When no CQE will be seen; as `finish`. If a RECV is inside the kernel, it ends short and can never take
     /// what is meant for a later request. An SQE that was not submitted must not be: its descriptor is closed.
     pub(crate) fn abandon(mut self) -> Option<T> {
-        self.leave(Recv::Unknown)
+        self.leave(Left::Unknown)
     }
 
-    fn leave(&mut self, recv: Recv) -> Option<T> {
+    fn leave(&mut self, left: Left) -> Option<T> {
         self.over = true;
-        self.pool.leave(&self.slot, recv)
+        self.pool.leave(&self.slot, left)
     }
 }
 
 impl<T: Send + 'static> Drop for Request<T> {
     fn drop(&mut self) {
         if !self.over {
-            self.leave(Recv::Unknown);
+            self.leave(Left::Unknown);
         }
     }
 }

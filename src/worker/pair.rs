@@ -1,16 +1,18 @@
 //! The two sockets between a request in the application's ring and a worker thread.
 //!
-//! A RECV of two bytes waits on a socket that holds one. The kernel takes that byte when it issues the
-//! request, and frees it, which the sender's end shows. The second byte completes the RECV; the end of the
-//! stream in its place makes it short, which breaks a link.
+//! A RECV waits on a socket that holds all its bytes but one: its request's number. The kernel takes that when it
+//! issues the request, and frees it, which the sender's end reports. The last byte completes the RECV; the end of
+//! the stream in its place makes it short, which breaks a link.
 
 use std::net::Shutdown;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::Recv;
 use super::gate::Gate;
+use super::inbox::{self, Inbox};
 use crate::error::Result;
 use crate::sys::socket;
 
@@ -20,11 +22,12 @@ const DESCRIPTORS: u64 = 2;
 /// Pairs in this process.
 static PAIRS: AtomicU64 = AtomicU64::new(0);
 
-/// A socket pair that holds the first byte for one RECV, watched at a gate.
+/// A socket pair that holds the number for one RECV, watched at a gate.
 #[derive(Debug)]
 pub(super) struct Pair {
     application: UnixStream,
     worker: UnixStream,
+    inbox: Inbox,
     gate: Arc<Gate>,
 }
 
@@ -33,8 +36,8 @@ impl Pair {
     pub(super) fn new(gate: &Arc<Gate>, index: u32) -> Result<Self> {
         let (application, worker) = UnixStream::pair()?;
         PAIRS.fetch_add(1, Relaxed);
-        let pair = Pair { application, worker, gate: Arc::clone(gate) };
-        socket::send(pair.worker.as_fd(), &[0])?;
+        let pair = Pair { application, worker, inbox: Inbox::new(), gate: Arc::clone(gate) };
+        pair.send_number()?;
         gate.watch(pair.worker.as_fd(), index)?;
         Ok(pair)
     }
@@ -44,21 +47,26 @@ impl Pair {
         (PAIRS.load(Relaxed) + 1) * DESCRIPTORS <= socket::descriptor_limit() / 4
     }
 
-    /// The descriptor for the RECV. It blocks, as a RECV on an io-wq thread needs.
-    pub(super) fn descriptor(&self) -> RawFd {
-        self.application.as_raw_fd()
+    /// From a socket that blocks, as a RECV on an io-wq thread needs.
+    pub(super) fn recv(&self) -> Recv {
+        Recv { fd: self.application.as_raw_fd(), address: self.inbox.address() }
     }
 
-    /// Whether the first byte was taken. While the kernel reports that, it still counts one
-    /// (`sock_wfree`).
+    /// Whether the number was taken. It is there before that is reported.
     pub(super) fn issued(&self) -> bool {
-        socket::unconsumed(self.worker.as_fd()).is_ok_and(|left| left <= 1)
+        self.inbox.shows_issue()
     }
 
-    /// Completes the RECV. The first byte of the next one is part of the same message: the kernel frees a
+    /// Completes the RECV. The number of the next one is part of the same message: the kernel frees a
     /// message as a whole, so that the end of this request is not reported, only the issue of the next.
     pub(super) fn complete(&self) -> bool {
-        socket::send(self.worker.as_fd(), &[0, 0]).is_ok()
+        socket::send(self.worker.as_fd(), &self.inbox.next()).is_ok()
+    }
+
+    /// For the next RECV.
+    fn send_number(&self) -> Result<()> {
+        let [_, number @ ..] = self.inbox.next();
+        socket::send(self.worker.as_fd(), &number)
     }
 
     /// Completes the RECV short. The pair is of no use any more.
@@ -71,14 +79,15 @@ impl Pair {
         let _ = self.worker.shutdown(Shutdown::Both);
     }
 
-    /// Makes it hold one byte again, whatever a RECV that is over has left. False if that cannot be.
+    /// Makes it hold one number again, whatever a RECV that is over has left. False if that cannot be.
     pub(super) fn prime(&self) -> bool {
-        match socket::unread(self.application.as_fd(), &mut [0; 3]) {
-            Ok(1) => true,
-            // Cancelled before its second byte came.
-            Ok(2) => socket::take_byte(self.application.as_fd()),
+        const NUMBER: usize = inbox::LEN - 1;
+        match socket::unread(self.application.as_fd(), &mut [0; inbox::LEN + 1]) {
+            Ok(NUMBER) => true,
+            // Cancelled before its last byte came.
+            Ok(inbox::LEN) => socket::take_byte(self.application.as_fd()),
             // Cancelled between issue and start.
-            Ok(0) => socket::send(self.worker.as_fd(), &[0]).is_ok(),
+            Ok(0) => self.send_number().is_ok(),
             _ => false,
         }
     }

@@ -12,7 +12,7 @@ use std::thread::{Builder, JoinHandle};
 use super::gate::{AT_ONCE, Gate};
 use super::pair::Pair;
 use super::promise::Promise;
-use super::slot::{Free, Recv, Slot};
+use super::slot::{Free, Left, Slot};
 use super::{Afterwork, Done};
 use crate::error::{Error, Result};
 use crate::sys::socket::without_signals;
@@ -205,8 +205,8 @@ impl<T: Send + 'static> Pool<T> {
     }
 
     /// Ends a request. Its slot comes back here, or when the worker has done with it.
-    pub(super) fn leave(&self, slot: &Arc<Slot<T>>, recv: Recv) -> Option<T> {
-        let (outcome, free) = slot.leave(recv, &self.leaving);
+    pub(super) fn leave(&self, slot: &Arc<Slot<T>>, left: Left) -> Option<T> {
+        let (outcome, free) = slot.leave(left, &self.leaving);
         if let Some(free) = free {
             self.lock().take_back(slot, free);
         }

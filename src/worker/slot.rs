@@ -10,12 +10,11 @@
 //! The lock makes each arrow one step. It is not held while a job runs or is dropped.
 
 use std::mem::replace;
-use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::LongJob;
 use super::pair::Pair;
+use super::{LongJob, Recv};
 
 #[derive(Debug)]
 pub(super) struct Slot<T: Send + 'static> {
@@ -76,10 +75,10 @@ pub(super) enum Free {
 
 /// What is known of the RECV when its request is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Recv {
+pub(super) enum Left {
     /// Its CQE was seen, or it was never prepared.
     Over,
-    /// Its CQE told that it took both bytes: what is left is the first one of the next.
+    /// Its CQE told that it took all bytes: what is left is the number of the next.
     Whole,
     /// It may be inside the kernel.
     Unknown,
@@ -105,15 +104,15 @@ impl<T: Send + 'static> Slot<T> {
         self.lock().pair = Some(pair);
     }
 
-    /// From here on a worker runs the job as soon as the first byte of the pair was taken.
-    pub(super) fn arm(&self, job: LongJob<T>) -> RawFd {
+    /// From here on a worker runs the job as soon as the number in the pair was taken.
+    pub(super) fn arm(&self, job: LongJob<T>) -> Recv {
         let mut inner = self.lock();
         inner.stage = Stage::Armed(job);
-        inner.pair.as_ref().map_or(-1, |pair| pair.descriptor())
+        inner.pair.as_ref().map_or(Recv { fd: -1, address: 0 }, |pair| pair.recv())
     }
 
     /// The job, for one of those who call when something was reported. Reports may be late, or of the
-    /// request before: what counts is that this one is armed and its byte taken. Both are
+    /// request before: what counts is that this one is armed and its number taken. Both are
     /// looked at under the lock, lest they be of two requests.
     pub(super) fn start(&self) -> Option<(LongJob<T>, Arc<Pair>)> {
         let mut inner = self.lock();
@@ -160,18 +159,18 @@ impl<T: Send + 'static> Slot<T> {
 
     /// Gives the request up. None if its job did not run and never will; else waits for it. Whoever is
     /// second, this or the worker, frees the slot; until the worker does, it counts as `leaving`.
-    pub(super) fn leave(&self, recv: Recv, leaving: &AtomicUsize) -> (Option<T>, Option<Free>) {
+    pub(super) fn leave(&self, left: Left, leaving: &AtomicUsize) -> (Option<T>, Option<Free>) {
         let mut inner = self.lock();
         while matches!(inner.stage, Stage::Running) {
             inner.awaited = true;
             inner = self.ended.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
         inner.awaited = false;
-        let severed = if recv == Recv::Unknown { inner.pair.take() } else { None };
+        let severed = if left == Left::Unknown { inner.pair.take() } else { None };
         if let Some(pair) = &severed {
             pair.sever();
         }
-        let whole = recv == Recv::Whole;
+        let whole = left == Left::Whole;
         match replace(&mut inner.stage, Stage::Left { whole }) {
             Stage::Ended { outcome, sent: false } => {
                 leaving.fetch_add(1, Relaxed);
@@ -215,7 +214,7 @@ impl<T: Send + 'static> Slot<T> {
 }
 
 impl<T: Send + 'static> Inner<T> {
-    /// `primed`: the pair is known to hold the byte that it should.
+    /// `primed`: the pair is known to hold the number that it should.
     fn free(&mut self, primed: bool) -> Free {
         self.stage = Stage::Free;
         self.pair.take_if(|pair| !primed && !pair.prime());

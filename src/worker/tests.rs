@@ -20,6 +20,8 @@ use crate::sys::ring::{Ring, Setup, in_forked_child, limit_address_space};
 const SETUPS: [Setup; 3] = [Setup::Plain, Setup::SqPoll, Setup::DeferTaskrun];
 const PLAIN: Flags = Flags::empty();
 const PANICKED: u64 = 0xdead;
+/// What the CQE of a request says that has not failed.
+const WHOLE: i32 = Recv::LEN as i32;
 /// Long enough for what must not happen.
 const MOMENT: Duration = Duration::from_millis(20);
 
@@ -84,7 +86,8 @@ fn rounds(count: u64) -> u64 {
 }
 
 fn push(ring: &mut Ring, request: &Request<u64>, tag: u64, flags: Flags) {
-    ring.push_recv(request.descriptor(), sink(), RECV_LEN, tag, flags);
+    let Recv { fd, address } = request.recv();
+    ring.push_recv(fd, address, Recv::LEN, tag, flags);
 }
 
 fn rings() -> impl Iterator<Item = Ring> {
@@ -114,8 +117,8 @@ fn reuse(workers: &Workers<u64>, ring: &mut Ring, times: u64) {
         held.wait_for_start();
         assert_eq!(ring.peek(), None, "completed before its job, round {i}");
         held.end();
-        assert_eq!(ring.wait(), (i, 2));
-        let outcome = if i % 3 == 0 { request.finish() } else { request.finish_received(2) };
+        assert_eq!(ring.wait(), (i, WHOLE));
+        let outcome = if i % 3 == 0 { request.finish() } else { request.finish_received(WHOLE) };
         assert_eq!(outcome, Some(i));
     }
 }
@@ -128,7 +131,7 @@ fn an_outcome_arrives_with_the_completion() {
             let request = workers.arm(gives(7)).expect("a slot");
             push(&mut ring, &request, 1, flags);
             ring.submit();
-            assert_eq!(ring.wait(), (1, 2));
+            assert_eq!(ring.wait(), (1, WHOLE));
             assert_eq!(request.finish(), Some(7));
         }
         reuse(&workers, &mut ring, 50);
@@ -167,7 +170,7 @@ fn a_failure_breaks_a_soft_link_and_success_does_not() {
             ring.push_nop(2, PLAIN);
             ring.submit();
             let results = reap(&mut ring, 2);
-            assert_eq!((results[&1] == 2, results[&2]), (good, next), "{link:?} {results:?}");
+            assert_eq!((results[&1] == WHOLE, results[&2]), (good, next), "{link:?} {results:?}");
             assert!(request.finish().is_some());
         }
     }
@@ -185,7 +188,7 @@ fn a_linked_request_starts_after_its_predecessor() {
         sleep(MOMENT);
         assert!(!ran.load(SeqCst), "started before its predecessor ended");
         writer.write_all(b"x").expect("written");
-        assert_eq!(reap(&mut ring, 2), BTreeMap::from([(1, 1), (2, 2)]));
+        assert_eq!(reap(&mut ring, 2), BTreeMap::from([(1, 1), (2, WHOLE)]));
         assert_eq!(request.finish(), Some(1));
     }
 }
@@ -202,7 +205,7 @@ fn a_drained_request_starts_after_all_before_it() {
         sleep(MOMENT);
         assert!(!ran.load(SeqCst), "started before the drain");
         writer.write_all(b"x").expect("written");
-        assert_eq!(reap(&mut ring, 2), BTreeMap::from([(1, 1), (2, 2)]));
+        assert_eq!(reap(&mut ring, 2), BTreeMap::from([(1, 1), (2, WHOLE)]));
         assert_eq!(request.finish(), Some(1));
     }
 }
@@ -258,7 +261,7 @@ fn cancelled_after_its_start_it_still_has_its_outcome() {
             ring.push_cancel(1, 2);
             ring.submit();
             let results = reap(&mut ring, 2);
-            assert_ne!(results[&1], 2);
+            assert_ne!(results[&1], WHOLE);
             held.end_later();
             assert_eq!(request.finish_received(results[&1]), Some(round));
             reuse(&workers, &mut ring, rounds(334));
@@ -345,7 +348,7 @@ fn a_hundred_thousand_requests_at_depth_64() {
             let mut found = Some(ring.wait());
             while let Some((tag, res)) = found {
                 let (value, request) = flying[tag as usize].take().expect("in flight");
-                assert_eq!(res == 2, value % 97 != 0, "request {value}: {res}");
+                assert_eq!(res == WHOLE, value % 97 != 0, "request {value}: {res}");
                 let outcome = request.finish().expect("it ran");
                 assert_eq!(outcome, value * value + 1);
                 sum += outcome;
@@ -380,9 +383,9 @@ fn closing_waits_for_jobs_and_withdraws_the_rest() {
         assert_eq!(workers.arm(gives(1)).err(), Some(Error::Os(libc::ESHUTDOWN)));
         assert_eq!(running.finish(), Some(5));
         let results = reap(&mut ring, 2);
-        assert_eq!(results[&1], 2);
+        assert_eq!(results[&1], WHOLE);
         // Whether it got its turn is not said; either way it is over.
-        assert_eq!(issued.finish().is_some(), results[&2] == 2);
+        assert_eq!(issued.finish().is_some(), results[&2] == WHOLE);
         drop(workers);
         assert_eq!(armed.abandon(), None);
         assert!(!ran.load(SeqCst));
@@ -409,7 +412,7 @@ fn abandoned_while_it_runs_it_is_waited_for() {
             let request = workers.arm(gives(round)).expect("a slot");
             push(&mut ring, &request, 2, PLAIN);
             ring.submit();
-            assert_eq!(reap(&mut ring, 2)[&2], 2);
+            assert_eq!(reap(&mut ring, 2)[&2], WHOLE);
             assert_eq!(request.finish(), Some(round));
         }
     }
@@ -433,7 +436,7 @@ fn an_abandoned_request_in_the_kernel_ends_short() {
         assert_eq!(request.abandon(), None);
         let later = workers.arm(tells(&ran)).expect("a slot");
         writer.write_all(b"x").expect("written");
-        assert!(reap(&mut ring, 2)[&2] < 2);
+        assert!(reap(&mut ring, 2)[&2] < WHOLE);
         sleep(MOMENT);
         assert!(!ran.load(SeqCst), "another's RECV started it");
 
@@ -447,9 +450,9 @@ fn an_abandoned_request_in_the_kernel_ends_short() {
         ring.submit();
         sleep(MOMENT);
         assert_eq!(later.abandon(), None);
-        assert!(reap(&mut ring, 1)[&4] < 2);
+        assert!(reap(&mut ring, 1)[&4] < WHOLE);
         held.end();
-        assert_eq!(ring.wait(), (3, 2));
+        assert_eq!(ring.wait(), (3, WHOLE));
         assert_eq!(busy.finish(), Some(5));
         reuse(&workers, &mut ring, 20);
         assert!(!ran.load(SeqCst));
@@ -543,14 +546,14 @@ fn a_promise_may_be_kept_elsewhere_and_closing_waits_for_it() {
         let short = workers.arm(gives(5)).unwrap();
         push(&mut ring, &short, 2, PLAIN);
         ring.submit();
-        assert_eq!(ring.wait(), (2, 2), "the only worker is free");
+        assert_eq!(ring.wait(), (2, WHOLE), "the only worker is free");
         assert_eq!(short.finish(), Some(5));
         let keeper = spawn(move || {
             sleep(MOMENT);
             promise.keep(Done { outcome: 7, failed: false });
         });
         workers.close();
-        assert_eq!(ring.wait(), (1, 2));
+        assert_eq!(ring.wait(), (1, WHOLE));
         assert_eq!(long.finish(), Some(7));
         keeper.join().expect("kept");
     }
@@ -562,7 +565,7 @@ fn a_promise_that_is_dropped_fails_its_request() {
     let request = workers.arm_long(Box::new(drop)).unwrap();
     push(&mut ring, &request, 1, PLAIN);
     ring.submit();
-    assert_ne!(ring.wait().1, 2);
+    assert_ne!(ring.wait().1, WHOLE);
     assert_eq!(request.finish(), Some(PANICKED));
 }
 
@@ -645,7 +648,7 @@ fn one_thread_takes_all_jobs_at_once_and_goes_on_with_what_they_left() {
     sharing.close();
     assert_eq!(
         (ring.wait(), last.finish()),
-        ((99, 2), Some(0)),
+        ((99, WHOLE), Some(0)),
         "the thread ends it before it goes"
     );
 }
@@ -856,6 +859,6 @@ fn a_forked_child_may_end_as_it_likes() {
     reuse(&workers, &mut ring, 3);
     push(&mut ring, &waits, 1, PLAIN);
     ring.submit();
-    assert_eq!(ring.wait(), (1, 2));
+    assert_eq!(ring.wait(), (1, WHOLE));
     assert_eq!(waits.finish(), Some(1));
 }

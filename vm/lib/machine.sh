@@ -36,6 +36,7 @@ machine_start() { # [KERNEL ARGUMENT...]
         -kernel "$kernel/vmlinux" -initrd "$initrd"
         -device virtio-serial
     )
+    [[ -z ${URX_VM_ICOUNT-} ]] || qemu_args+=(-icount "$URX_VM_ICOUNT")
     qemu_args+=(-chardev "pipe,id=ctl,path=$machine/ctl")
     for port in out err log; do
         qemu_args+=(-chardev "file,id=$port,path=$machine/$port,append=on")
