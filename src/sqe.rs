@@ -1,7 +1,7 @@
 //! The SQE that carries a request: READ or WRITE with the PI attribute, an NVMe command, or the RECV whose
 //! other end a worker has. Pure: bytes in, bytes out.
 
-use io_uring::opcode;
+use io_uring::{opcode, squeue};
 
 use crate::abi::{
     AttrPi, NVME_URING_CMD_IO, NVME_URING_CMD_IO_VEC, NvmePassthru, OP_NONE, OP_URING_CMD128,
@@ -175,6 +175,12 @@ pub(crate) fn writev(fd: i32, addr: u64, count: u32, off: u64, durable: bool) ->
     Sqe { opcode, fd, off, addr, len: count, rw_flags, ..Sqe::default() }
 }
 
+/// The same, by a thread of the kernel's that may wait for it.
+pub(crate) fn waiting(sqe: Sqe) -> Sqe {
+    let flags = sqe.flags | squeue::Flags::ASYNC.bits();
+    Sqe { flags, ..sqe }
+}
+
 /// Completes when a `struct __kernel_timespec` at `addr` has passed.
 pub(crate) fn timeout(addr: u64) -> Sqe {
     Sqe { opcode: opcode::Timeout::CODE, fd: -1, addr, len: 1, ..Sqe::default() }
@@ -190,6 +196,12 @@ pub(crate) fn read(fd: i32, addr: u64, len: u32, off: u64) -> Sqe {
 pub(crate) fn recv(fd: i32, addr: u64, len: u32, user_data: u64) -> Sqe {
     let rw_flags = libc::MSG_WAITALL as u32;
     Sqe { opcode: opcode::Recv::CODE, fd, addr, len, rw_flags, user_data, ..Sqe::default() }
+}
+
+/// A SEND that does not wait.
+pub(crate) fn send(fd: i32, addr: u64, len: u32) -> Sqe {
+    let rw_flags = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as u32;
+    Sqe { opcode: opcode::Send::CODE, fd, addr, len, rw_flags, ..Sqe::default() }
 }
 
 /// What every kernel refuses, for an SQE that nobody has planned.

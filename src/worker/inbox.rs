@@ -11,7 +11,7 @@ const NUMBER: u64 = u64::MAX >> u8::BITS;
 /// Those that no pair has now. Never freed: a RECV that nobody waits for any more may still be in the kernel.
 static IDLE: Mutex<Vec<&'static Words>> = Mutex::new(Vec::new());
 
-/// As bytes, in little-endian order. The kernel writes `received`. An SQE that was taken in too late
+/// As bytes, in little-endian order. The kernel writes `received` and reads `message`. An SQE that was taken in too late
 /// finds another request's number, so the numbers go on when another pair has the words.
 #[derive(Debug, Default)]
 struct Words {
@@ -48,7 +48,17 @@ impl Inbox {
     pub(super) fn next(&self) -> [u8; LEN] {
         let next = (self.number() + 1) << u8::BITS;
         self.0.message.store(next.to_le(), Relaxed);
-        next.to_le_bytes()
+        self.message()
+    }
+
+    /// What [`Inbox::next`] has returned.
+    pub(super) fn message(&self) -> [u8; LEN] {
+        self.0.message.load(Relaxed).to_ne_bytes()
+    }
+
+    /// Where that stays until the next one, valid as long as the process.
+    pub(super) fn message_address(&self) -> u64 {
+        self.0.message.as_ptr().expose_provenance() as u64
     }
 }
 

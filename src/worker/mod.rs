@@ -10,6 +10,7 @@
 
 mod gate;
 mod inbox;
+mod outbox;
 mod pair;
 mod pool;
 mod promise;

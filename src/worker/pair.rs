@@ -5,7 +5,7 @@
 //! the stream in its place makes it short, which breaks a link.
 
 use std::net::Shutdown;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -60,7 +60,19 @@ impl Pair {
     /// Completes the RECV. The number of the next one is part of the same message: the kernel frees a
     /// message as a whole, so that the end of this request is not reported, only the issue of the next.
     pub(super) fn complete(&self) -> bool {
-        socket::send(self.worker.as_fd(), &self.inbox.next()).is_ok()
+        self.inbox.next();
+        self.complete_anew()
+    }
+
+    /// If that has failed.
+    pub(super) fn complete_anew(&self) -> bool {
+        socket::send(self.worker.as_fd(), &self.inbox.message()).is_ok()
+    }
+
+    /// What completes the RECV if it is sent: the socket, and where the message is.
+    pub(super) fn completion(&self) -> (RawFd, u64) {
+        self.inbox.next();
+        (self.worker.as_raw_fd(), self.inbox.message_address())
     }
 
     /// For the next RECV.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use super::gate::{AT_ONCE, Gate};
+use super::outbox::{Ended, Outbox, Post};
 use super::pair::Pair;
 use super::promise::Promise;
 use super::slot::{Free, Left, Slot};
@@ -31,6 +32,8 @@ pub(super) struct Pool<T: Send + 'static> {
     max_slots: u32,
     panicked: fn() -> T,
     afterwork: Option<Arc<dyn Afterwork>>,
+    /// Open while the thread does what it has not waited for.
+    outbox: Outbox<T>,
     process: u32,
     state: Mutex<State<T>>,
     /// Slots whose requests are finished, and which a worker is about to give back. Changed with the slot's
@@ -100,6 +103,7 @@ impl<T: Send + 'static> Pool<T> {
             max_slots,
             panicked,
             afterwork,
+            outbox: Outbox::new(),
             process: process::id(),
             state: Mutex::new(state),
             leaving: AtomicUsize::new(0),
@@ -219,7 +223,11 @@ impl<T: Send + 'static> Pool<T> {
         let mut issued = Vec::with_capacity(most);
         // Slots stay, so a copy of the table is as good as the table and needs no lock.
         let mut slots = Vec::new();
+        let mut post = Post::new();
         while gate.next(most, &mut issued) {
+            if self.afterwork.is_some() {
+                self.outbox.open();
+            }
             for index in &issued {
                 if *index as usize >= slots.len() {
                     slots.clone_from(&self.lock().slots);
@@ -230,6 +238,7 @@ impl<T: Send + 'static> Pool<T> {
             }
             if let Some(afterwork) = &self.afterwork {
                 afterwork.go_on();
+                post.send(self.outbox.close(), |ended, intact| self.sent(ended, intact));
             }
         }
         if let Some(afterwork) = &self.afterwork {
@@ -248,19 +257,26 @@ impl<T: Send + 'static> Pool<T> {
     }
 
     /// The end of a job: its request is completed. The job is gone by now.
-    pub(super) fn end(&self, slot: &Slot<T>, pair: &Pair, done: Done<T>) {
+    pub(super) fn end(&self, slot: &Arc<Slot<T>>, pair: &Arc<Pair>, done: Done<T>) {
         let Done { outcome, failed } = done;
         slot.end(outcome);
-        let intact = !failed && pair.complete();
+        let ended = Ended { slot: Arc::clone(slot), pair: Arc::clone(pair) };
+        if failed {
+            self.sent(&ended, false);
+        } else if let Some(ended) = self.outbox.put(ended) {
+            self.sent(&ended, ended.pair.complete());
+        }
+    }
+
+    /// The RECV of a request that has ended was told so, if its pair is intact.
+    fn sent(&self, ended: &Ended<T>, intact: bool) {
+        let Ended { slot, pair } = ended;
         if !intact {
             pair.fail();
         }
         if let Some(free) = slot.sent(intact) {
             let mut state = self.lock();
-            // Slots stay.
-            if let Some(slot) = state.slots.get(slot.index() as usize).cloned() {
-                state.take_back(&slot, free);
-            }
+            state.take_back(slot, free);
             self.leaving.fetch_sub(1, Relaxed);
             if state.waiting > 0 {
                 self.came_back.notify_all();

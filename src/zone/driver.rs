@@ -74,7 +74,7 @@ impl Driver {
             let next = |answers: &mut _| lead.next(rested, splits, answers);
             match lead.safely(&mut answers, next).unwrap_or(Next::Over) {
                 Next::Write(turn) => {
-                    let sqe = turn.sqe(lead.site.place().file);
+                    let sqe = turn.sqe(&lead.site.place());
                     self.flights.push(&sqe, (lead, Flight::Write(turn)));
                 }
                 Next::Rest(time) => {

@@ -1,7 +1,6 @@
 //! One write to a zone: where it goes, what it takes along, and what is true after it has failed.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
@@ -87,15 +86,42 @@ impl Turn {
     }
 
     /// Valid as long as this is.
-    pub(super) fn sqe(&self, file: &File) -> Sqe {
-        let (fd, at) = (file.as_raw_fd(), self.pointer.at);
+    pub(super) fn sqe(&self, place: &Place<'_>) -> Sqe {
+        let (fd, at) = (place.file.as_raw_fd(), self.pointer.at);
         if let ([Record { request, .. }], Some(attr)) = (&*self.records, &self.attr) {
             let request = Request { op: Op::Write, offset: at, buffer: None, ..*request };
             return sqe::native(&request, fd, std::ptr::from_ref(&**attr).addr() as u64, 0);
         }
         let durable = |record: &Record| record.request.flags.contains(Flags::FUA);
         let (iov, count) = self.memory.vector();
-        sqe::writev(fd, iov, count, at, self.records.iter().any(durable))
+        let write = sqe::writev(fd, iov, count, at, self.records.iter().any(durable));
+        let data = || self.records.iter().map(|record| record.request.data.segments());
+        let bytes: u64 = self.records.iter().map(|record| record.request.length).sum();
+        let pages = data().map(|segments| segments.pages(12)).sum();
+        match Command::of(place).holds(bytes, pages) {
+            true => write,
+            // Begun without waiting, as SQEs are at first, it would be refused when it is to be split (`bio_split`).
+            false => sqe::waiting(write),
+        }
+    }
+}
+
+/// What the device surely takes as one piece.
+struct Command {
+    bytes: u64,
+    pages: u64,
+}
+
+impl Command {
+    fn of(place: &Place<'_>) -> Self {
+        let limits = &place.facts.limits.value;
+        let most = [limits.max_append, limits.max_command].map(u64::from);
+        let bytes = most.into_iter().filter(|n| *n != 0).min().unwrap_or(u64::MAX);
+        Command { bytes, pages: limits.pieces() }
+    }
+
+    const fn holds(&self, bytes: u64, pages: u64) -> bool {
+        bytes <= self.bytes && pages <= self.pages
     }
 }
 
@@ -122,13 +148,7 @@ impl Writer<'_> {
 
     /// The first of some records, and those after it that can go along. None: not even the first fits.
     pub(super) fn take(&self, pointer: &Pointer, waiting: &mut VecDeque<Record>) -> Vec<Record> {
-        let limits = &self.place.facts.limits.value;
-        let most = match self.splits {
-            true => [0; 2],
-            false => [limits.max_append, limits.max_command].map(u64::from),
-        };
-        let most = most.into_iter().filter(|n| *n != 0).fold(GATHERED, u64::min);
-        let most_pages = if self.splits { u64::MAX } else { limits.pieces() };
+        let command = Command::of(self.place);
         let room = pointer.end.saturating_sub(pointer.at);
         let (mut bytes, mut pages, mut pieces) = (0, 0, 0);
         let mut fits = |record: &Record| {
@@ -137,7 +157,8 @@ impl Writer<'_> {
             bytes += record.request.length;
             pages += data.pages(12);
             pieces += data.areas().count();
-            let gathers = bytes <= most && pages <= most_pages && pieces <= MAX_IOVECS;
+            let one = self.splits || command.holds(bytes, pages);
+            let gathers = one && bytes <= GATHERED && pieces <= MAX_IOVECS;
             bytes <= room && (first || gathers && !record.alone())
         };
         let mut taken: Vec<Record> = Vec::new();
