@@ -102,6 +102,12 @@ impl Target {
         Ok(Target { file, offer, store: Some(store), zones: Zones::default() })
     }
 
+    /// For figures: one of which other things are said than are true.
+    #[cfg(test)]
+    pub(crate) fn pretended(file: File, offer: Offer) -> Self {
+        Target { file, offer, store: None, zones: Zones::default() }
+    }
+
     /// Learns everything anew; nothing changes if that fails.
     pub fn refresh(&mut self) -> Result<()> {
         let (facts, mode) = (probe::probe(&self.file)?, self.offer.mode);

@@ -50,3 +50,6 @@ pub mod ublk;
 pub mod fused;
 
 pub mod rfc;
+
+#[cfg(test)]
+mod figures;

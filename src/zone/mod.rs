@@ -153,4 +153,6 @@ impl Zones {
 }
 
 #[cfg(test)]
+mod figures;
+#[cfg(test)]
 mod tests;

@@ -18,10 +18,10 @@ use crate::worker::Afterwork;
 const CAPACITY: u64 = 1 << 20;
 const BLOCK: u64 = 4096;
 
-struct FileZone {
-    file: File,
+pub(super) struct FileZone {
+    pub(super) file: File,
     facts: Facts,
-    zones: Zones,
+    pub(super) zones: Zones,
 }
 
 impl FileZone {
@@ -30,10 +30,14 @@ impl FileZone {
         let mut how = OpenOptions::new();
         let file = how.read(true).write(true).create_new(true).open(&path).unwrap();
         remove_file(path).unwrap();
+        Self::of(file, CAPACITY)
+    }
+
+    pub(super) fn of(file: File, capacity: u64) -> Arc<Self> {
         let mut facts = probe(&file).unwrap();
         facts.kind = Kind::Zonefs;
-        facts.bytes.value = CAPACITY;
-        facts.zones.value.bytes = CAPACITY;
+        facts.bytes.value = capacity;
+        facts.zones.value.bytes = capacity;
         Arc::new(FileZone { file, facts, zones: Zones::default() })
     }
 
