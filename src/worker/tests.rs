@@ -577,12 +577,14 @@ struct Later {
     told: AtomicBool,
     /// How many waited when the thread came by.
     turns: Mutex<Vec<usize>>,
+    /// All of them are kept, a moment before the thread has done with it.
+    over: AtomicBool,
 }
 
 impl Later {
     fn keep(&self) {
         for (n, promise) in self.kept.lock().unwrap().drain(..).enumerate() {
-            promise.keep(Done { outcome: n as u64, failed: false });
+            promise.keep(Done { outcome: n as u64, failed: n == 7 });
         }
     }
 }
@@ -597,6 +599,8 @@ impl Afterwork for Later {
         if self.told.swap(false, SeqCst) {
             (&self.reader).read_exact(&mut [0]).unwrap();
             self.keep();
+            self.over.store(true, SeqCst);
+            sleep(MOMENT);
         }
     }
 
@@ -609,8 +613,13 @@ impl Afterwork for Later {
 fn one_thread_takes_all_jobs_at_once_and_goes_on_with_what_they_left() {
     let mut ring = plain();
     let (reader, mut writer) = pipe().unwrap();
-    let later =
-        Later { kept: Mutex::default(), reader, told: false.into(), turns: Mutex::default() };
+    let later = Later {
+        kept: Mutex::default(),
+        reader,
+        told: AtomicBool::default(),
+        turns: Mutex::default(),
+        over: AtomicBool::default(),
+    };
     let sharing = Sharing::new(0, || PANICKED, later);
     let later = sharing.afterwork();
     let arm = |ring: &mut Ring, tag, first: Option<Job<u64>>| {
@@ -635,7 +644,14 @@ fn one_thread_takes_all_jobs_at_once_and_goes_on_with_what_they_left() {
     let all_at_once = later.turns.lock().unwrap().iter().all(|kept| [0, 1, 40].contains(kept));
     later.told.store(true, SeqCst);
     writer.write_all(&[1]).unwrap();
-    assert_eq!(reap(&mut ring, 40).len(), 40);
+    while !later.over.load(SeqCst) {
+        sleep(MOMENT / 20);
+    }
+    let early: BTreeMap<_, _> = std::iter::from_fn(|| ring.peek()).collect();
+    assert!(early.values().all(|res| *res < WHOLE), "told together, but for one that failed");
+    let late = reap(&mut ring, 40 - early.len());
+    let whole = early.values().chain(late.values()).filter(|res| **res == WHOLE);
+    assert_eq!(whole.count(), 39);
     let all = others.into_iter().chain([first]);
     let mut outcomes: Vec<_> = all.map(|request| request.finish().unwrap()).collect();
     outcomes.sort_unstable();

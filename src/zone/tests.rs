@@ -8,6 +8,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::{scope, sleep, spawn};
 use std::time::Duration;
 
+use super::lane::Next;
+use super::writer::Writer;
 use super::*;
 use crate::command::Flags;
 use crate::geometry::Tags;
@@ -114,6 +116,37 @@ fn a_batch_of_many_zones_is_written_in_order() {
         assert_eq!(zones[n % 3].block(at), vec![n as u8 + 1; BLOCK as usize]);
     }
     assert!(zones.iter().all(|zone| Arc::strong_count(zone) == 1), "let go of");
+}
+
+/// Records of each write, if so many of one block wait and every write goes well.
+fn gathered(zone: &FileZone, splits: bool, blocks: &[u64]) -> Vec<usize> {
+    let (place, lane) = (zone.place(), Lane::default());
+    let writer = Writer { place: &place, zone: 0, splits };
+    for blocks in blocks {
+        lane.add(&record(*blocks, 1), Box::new(|_| ()));
+    }
+    let (mut answers, mut writes) = (Answers::new(), Vec::new());
+    while let Next::Write(turn) = lane.next(&writer, false, &mut answers) {
+        writes.push(turn.records.len());
+        let bytes: u64 = turn.records.iter().map(|record| record.request.length).sum();
+        let written = writer.written(&turn, bytes as i32);
+        answers.extend(lane.settle(turn, written));
+    }
+    assert!(answers.len() == blocks.len() && answers.iter().all(|(_, outcome)| outcome.res > 0));
+    writes
+}
+
+#[test]
+fn a_write_takes_along_what_waits_and_fits() {
+    let mut zone = Arc::into_inner(FileZone::new("gathered")).unwrap();
+    assert_eq!(gathered(&zone, false, &[1; 5]), [1; 5], "who knows what the device takes");
+    assert_eq!(gathered(&zone, true, &[1; 5]), [5]);
+    assert_eq!(gathered(&zone, true, &[60, 60, 60]), [2, 1], "half a megabyte is enough");
+    let limits = &mut zone.facts.limits.value;
+    (limits.max_command, limits.max_append, limits.segments) = (3 * BLOCK as u32, 0, 100);
+    assert_eq!(gathered(&zone, false, &[1; 5]), [3, 2], "a command");
+    assert_eq!(gathered(&zone, false, &[2, 2, 1, 4, 1]), [1, 2, 1, 1], "in their order");
+    assert_eq!(gathered(&zone, true, &[1; 5]), [5]);
 }
 
 #[test]
