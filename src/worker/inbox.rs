@@ -1,6 +1,7 @@
 //! Where the RECVs of a pair put what they take. It shows that one was issued, without a system call: what a RECV takes
 //! then is its request's number.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
@@ -8,11 +9,15 @@ use std::sync::{Mutex, PoisonError};
 pub(super) const LEN: usize = size_of::<u64>();
 const NUMBER: u64 = u64::MAX >> u8::BITS;
 
-/// Those that no pair has now. Never freed: a RECV that nobody waits for any more may still be in the kernel.
-static IDLE: Mutex<Vec<&'static Words>> = Mutex::new(Vec::new());
+/// Those that no pair has now, the longest idle first. Never freed: a RECV that nobody waits for any more may still be in
+/// the kernel, and on its way to write there.
+static IDLE: Mutex<VecDeque<&'static Words>> = Mutex::new(VecDeque::new());
 
-/// As bytes, in little-endian order. The kernel writes `received` and reads `message`. An SQE that was taken in too late
-/// finds another request's number, so the numbers go on when another pair has the words.
+/// So many stay idle, that one which comes late does not meet another request.
+const RESTING: usize = 64;
+
+/// As bytes, in little-endian order. The kernel writes `received` and reads `message`. The numbers go on when another
+/// pair has the words, so that one which comes late starts nothing.
 #[derive(Debug, Default)]
 struct Words {
     /// The number, and behind it the byte that completes.
@@ -26,8 +31,9 @@ pub(super) struct Inbox(&'static Words);
 
 impl Inbox {
     pub(super) fn new() -> Self {
-        let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Inbox(idle.unwrap_or_else(|| Box::leak(Box::default())))
+        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+        let rested = if idle.len() > RESTING { idle.pop_front() } else { None };
+        Inbox(rested.unwrap_or_else(|| Box::leak(Box::default())))
     }
 
     /// Where a RECV of [`LEN`] bytes puts them, valid as long as the process.
@@ -64,6 +70,6 @@ impl Inbox {
 
 impl Drop for Inbox {
     fn drop(&mut self) {
-        IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(self.0);
+        IDLE.lock().unwrap_or_else(PoisonError::into_inner).push_back(self.0);
     }
 }
