@@ -31,9 +31,15 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 SONAME = liburing-ext.so.$(firstword $(subst ., ,$(VERSION)))
 INSTALL = install -D -m 644
 
-all:
+all: lib
+	@$(MAKE) --no-print-directory $(BUILT)/urx
+
+lib:
 	$(CARGO) build --release --locked
-	$(CC) -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra $(CFLAGS) -Iinclude tools/*.c -o $(BUILT)/urx \
+
+# Not linked again while nothing has changed: several checks install at the same time.
+$(BUILT)/urx: $(wildcard tools/*.[ch]) include/liburing-ext.h $(BUILT)/liburing_ext.so
+	$(CC) -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra $(CFLAGS) -Iinclude $(filter %.c,$^) -o $@ \
 		$(BUILT)/liburing_ext.so -luring $(LDFLAGS)
 
 install: all
@@ -99,4 +105,4 @@ header:
 clean:
 	$(CARGO) clean
 
-.PHONY: all install wheel demo check check-host check-vm bench bench-quick bench-vm tsan fuzz header clean
+.PHONY: all lib install wheel demo check check-host check-vm bench bench-quick bench-vm tsan fuzz header clean
