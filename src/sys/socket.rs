@@ -16,6 +16,14 @@ pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<()> {
     if sent < 0 { Err(io::Error::last_os_error().into()) } else { Ok(()) }
 }
 
+/// `SIOCOUTQ`: memory taken by what was sent and is not consumed yet, plus one at times.
+pub(crate) fn unconsumed(socket: BorrowedFd<'_>) -> Result<i32> {
+    let mut memory = 0;
+    // SAFETY: the request, on a socket, writes one int.
+    unsafe { super::ioctl(socket, libc::TIOCOUTQ, &mut memory) }?;
+    Ok(memory)
+}
+
 /// Bytes that wait to be received, as far as `room` goes. (`SIOCINQ` counts the bytes of a message that were
 /// received already: 6.18.15.)
 pub(crate) fn unread(socket: BorrowedFd<'_>, room: &mut [u8]) -> Result<usize> {

@@ -52,9 +52,11 @@ impl Pair {
         Recv { fd: self.application.as_raw_fd(), address: self.inbox.address() }
     }
 
-    /// Whether the number was taken. It is there before that is reported.
+    /// Whether the number was taken: it stands in the inbox before that is reported. If it does not, it may have gone
+    /// elsewhere; the kernel, asked for it, counts one while it reports (`sock_wfree`).
     pub(super) fn issued(&self) -> bool {
-        self.inbox.shows_issue()
+        let gone = || socket::unconsumed(self.worker.as_fd()).is_ok_and(|left| left <= 1);
+        self.inbox.shows_issue() || gone()
     }
 
     /// Completes the RECV. The number of the next one is part of the same message: the kernel frees a

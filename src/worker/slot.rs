@@ -29,8 +29,8 @@ struct Inner<T: Send + 'static> {
     /// None in a slot that is free or whose pair is of no use any more. A worker has its own reference:
     /// what it sends never reaches another pair that was given its number.
     pair: Option<Arc<Pair>>,
-    /// Somebody waits for the end.
-    awaited: bool,
+    /// How many wait for another stage.
+    waiting: u32,
 }
 
 enum Stage<T: Send + 'static> {
@@ -86,7 +86,7 @@ pub(super) enum Left {
 
 impl<T: Send + 'static> Slot<T> {
     pub(super) fn new(index: u32) -> Self {
-        let inner = Inner { stage: Stage::Free, pair: None, awaited: false };
+        let inner = Inner { stage: Stage::Free, pair: None, waiting: 0 };
         Slot { index, inner: Mutex::new(inner), ended: Condvar::new() }
     }
 
@@ -130,9 +130,7 @@ impl<T: Send + 'static> Slot<T> {
     pub(super) fn end(&self, outcome: T) {
         let mut inner = self.lock();
         inner.stage = Stage::Ended { outcome, sent: false };
-        if inner.awaited {
-            self.ended.notify_all();
-        }
+        self.tell(&inner);
     }
 
     /// The worker's last step. `intact`: the pair may serve another request.
@@ -144,9 +142,7 @@ impl<T: Send + 'static> Slot<T> {
         match &mut inner.stage {
             Stage::Ended { sent, .. } => {
                 *sent = true;
-                if inner.awaited {
-                    self.ended.notify_all();
-                }
+                self.tell(&inner);
                 None
             }
             Stage::Left { whole } => {
@@ -160,18 +156,15 @@ impl<T: Send + 'static> Slot<T> {
     /// Gives the request up. None if its job did not run and never will; else waits for it. Whoever is
     /// second, this or the worker, frees the slot; until the worker does, it counts as `leaving`.
     pub(super) fn leave(&self, left: Left, leaving: &AtomicUsize) -> (Option<T>, Option<Free>) {
-        let mut inner = self.lock();
-        while matches!(inner.stage, Stage::Running) {
-            inner.awaited = true;
-            inner = self.ended.wait(inner).unwrap_or_else(PoisonError::into_inner);
-        }
-        inner.awaited = false;
+        let mut inner = self.wait_while(|stage| matches!(stage, Stage::Running));
         let severed = if left == Left::Unknown { inner.pair.take() } else { None };
         if let Some(pair) = &severed {
             pair.sever();
         }
         let whole = left == Left::Whole;
-        match replace(&mut inner.stage, Stage::Left { whole }) {
+        let before = replace(&mut inner.stage, Stage::Left { whole });
+        self.tell(&inner);
+        match before {
             Stage::Ended { outcome, sent: false } => {
                 leaving.fetch_add(1, Relaxed);
                 (Some(outcome), None)
@@ -191,12 +184,26 @@ impl<T: Send + 'static> Slot<T> {
 
     /// Until a job that has begun is over, wherever it is.
     pub(super) fn wait(&self) {
+        drop(self.wait_while(|stage| {
+            matches!(stage, Stage::Running | Stage::Ended { sent: false, .. })
+        }));
+    }
+
+    fn wait_while(&self, goes_on: impl Fn(&Stage<T>) -> bool) -> MutexGuard<'_, Inner<T>> {
         let mut inner = self.lock();
-        while matches!(inner.stage, Stage::Running | Stage::Ended { sent: false, .. }) {
-            inner.awaited = true;
+        while goes_on(&inner.stage) {
+            inner.waiting += 1;
             inner = self.ended.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            inner.waiting -= 1;
         }
-        inner.awaited = false;
+        inner
+    }
+
+    /// Wakes those who wait for another stage.
+    fn tell(&self, inner: &Inner<T>) {
+        if inner.waiting > 0 {
+            self.ended.notify_all();
+        }
     }
 
     /// No worker will come any more.

@@ -669,6 +669,58 @@ fn one_thread_takes_all_jobs_at_once_and_goes_on_with_what_they_left() {
     );
 }
 
+/// What a job has left is kept by another thread, while the one that they share is busy.
+#[test]
+fn what_others_end_does_not_wait_for_the_thread() {
+    struct Busy {
+        kept: Mutex<Option<Promise<u64>>>,
+        goes_on: Mutex<std::sync::mpsc::Receiver<()>>,
+    }
+    impl Afterwork for Busy {
+        fn prepare(&self, _: &mut dyn FnMut(BorrowedFd<'_>) -> Result<()>) -> Result<()> {
+            Ok(())
+        }
+        fn go_on(&self) {
+            let _ = self.goes_on.lock().unwrap().recv();
+        }
+        fn end(&self) {}
+    }
+    let mut ring = plain();
+    let (go_on, goes_on) = channel();
+    let busy = Busy { kept: Mutex::default(), goes_on: Mutex::new(goes_on) };
+    let sharing = Sharing::new(0, || PANICKED, busy);
+    let keep = |promise, busy: &Busy| *busy.kept.lock().unwrap() = Some(promise);
+    let request = sharing.arm(keep).expect("a slot");
+    push(&mut ring, &request, 1, PLAIN);
+    ring.submit();
+    let promise = loop {
+        if let Some(promise) = sharing.afterwork().kept.lock().unwrap().take() {
+            break promise;
+        }
+        sleep(MOMENT / 20);
+    };
+    sleep(MOMENT);
+    promise.keep(Done { outcome: 3, failed: false });
+    assert_eq!(ring.wait(), (1, WHOLE));
+    assert_eq!(request.finish(), Some(3));
+    drop(go_on);
+}
+
+/// A RECV that was given up behind a link may find another socket at its number, and takes what is there.
+#[test]
+fn a_number_that_went_elsewhere_tells_of_the_issue_and_starts_nothing_there() {
+    let mut ring = plain();
+    let gate = Arc::new(gate::Gate::new().unwrap());
+    let pairs = [0, 1].map(|index| pair::Pair::new(&gate, index).unwrap());
+    assert!(!pairs[0].issued() && !pairs[1].issued());
+    ring.push_recv(pairs[0].recv().fd, pairs[1].recv().address, Recv::LEN, 1, PLAIN);
+    ring.submit();
+    assert!(pairs[0].issued() && !pairs[1].issued());
+    assert!(pairs[0].complete());
+    assert_eq!(ring.wait(), (1, WHOLE));
+    assert!(!pairs[0].issued());
+}
+
 #[test]
 fn what_a_job_holds_is_gone_when_its_request_is_finished() {
     let mut ring = plain();
