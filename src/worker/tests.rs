@@ -689,6 +689,7 @@ fn what_others_end_does_not_wait_for_the_thread() {
     let (go_on, goes_on) = channel();
     let busy = Busy { kept: Mutex::default(), goes_on: Mutex::new(goes_on) };
     let sharing = Sharing::new(0, || PANICKED, busy);
+    let go_on = go_on; // gone before the thread is waited for, whatever happens
     let keep = |promise, busy: &Busy| *busy.kept.lock().unwrap() = Some(promise);
     let request = sharing.arm(keep).expect("a slot");
     push(&mut ring, &request, 1, PLAIN);
