@@ -140,8 +140,9 @@ impl<T: Send + 'static> Pool<T> {
                 Err(error) => return Err(error),
             }
         };
-        // `slot` counts as reserved already.
-        let wanted = state.reserved().min(self.max_workers as usize);
+        // `slot` counts as reserved already. Who gives one back is about to be free.
+        let working = state.reserved().saturating_sub(self.leaving.load(Relaxed)).max(1);
+        let wanted = working.min(self.max_workers as usize);
         if state.threads.len() < wanted {
             match self.start_thread(gate) {
                 Ok(thread) => state.threads.push(thread),

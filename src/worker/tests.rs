@@ -869,6 +869,14 @@ fn threads_come_on_demand_and_go() {
     let (mut ring, before) = (plain(), descriptors());
     let workers = workers(3, 0);
     assert_eq!((threads().len(), descriptors()), (0, before), "before the first request");
+    for n in 0..rounds(20_000) {
+        let request = workers.arm(gives(n)).expect("a slot");
+        push(&mut ring, &request, n, PLAIN);
+        ring.submit();
+        assert_eq!(ring.wait(), (n, WHOLE));
+        assert_eq!(request.finish_received(WHOLE), Some(n));
+    }
+    expect_threads(1);
     let mut requests = Vec::new();
     for wanted in [1, 2, 3, 3, 3] {
         let request = workers.arm(gives(wanted)).expect("a slot");
