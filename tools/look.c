@@ -36,7 +36,8 @@ static uint64_t look_at_one(struct place *p, struct findings *f, uint64_t block,
 	return f->failed + f->unreadable - before;
 }
 
-void look(struct place *p, struct findings *f, uint64_t block, size_t count, unsigned char *data, unsigned char *meta)
+void look(struct place *p, struct findings *f, uint64_t block, size_t count, unsigned char *data, unsigned char *meta,
+	  int rc)
 {
 	uint64_t blocks = f->blocks, escaped = f->escaped, found = 0;
 	struct urx_result result;
@@ -49,6 +50,6 @@ void look(struct place *p, struct findings *f, uint64_t block, size_t count, uns
 	f->escaped = escaped;
 	for (size_t n = 0; n < count && !findings_enough(f); n++)
 		found += look_at_one(p, f, block + n, data + n * p->format.interval, meta + n * p->format.meta_size);
-	if (!found)
+	if (!found && rc == -EILSEQ)
 		findings_refused(f, block, count, "refused once, right when read again");
 }

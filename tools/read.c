@@ -29,7 +29,7 @@ static int settle(struct flow *flow, struct findings *f, const struct piece *pie
 	if (piece->rc < 0 && (piece->rc != -EILSEQ || !p->protected))
 		return place_trouble(p, &piece->rw, piece->rc);
 	if (piece->rc < 0)
-		look(p, f, piece->block, piece->count, piece->data, piece->meta);
+		look(p, f, piece->block, piece->count, piece->data, piece->meta, piece->rc);
 	else if (p->protected && f->tags.checks) /* nor may anything have happened on the way here */
 		findings_verify(f, piece->block, piece->count, piece->data, piece->meta);
 	if (f->first_bad != UINT64_MAX)

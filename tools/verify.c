@@ -91,7 +91,7 @@ static int settle(struct flow *flow, struct findings *f, const struct piece *pie
 	if (piece->rc == -EOPNOTSUPP || piece->rc == -EINVAL || piece->rc == -EACCES || piece->rc == -EPERM)
 		return place_trouble(flow->place, &piece->rw, piece->rc);
 	if (piece->rc < 0)
-		look(flow->place, f, piece->block, piece->count, piece->data, piece->meta);
+		look(flow->place, f, piece->block, piece->count, piece->data, piece->meta, piece->rc);
 	else
 		findings_verify(f, piece->block, piece->count, piece->data, piece->meta);
 	return OK;
