@@ -42,8 +42,8 @@ impl Ring {
         }
     }
 
-    pub(crate) fn push_recv(&mut self, fd: RawFd, sink: u64, len: u32, tag: u64, flags: Flags) {
-        let buffer = std::ptr::with_exposed_provenance_mut(sink as usize);
+    pub(crate) fn push_recv(&mut self, fd: RawFd, address: u64, len: u32, tag: u64, flags: Flags) {
+        let buffer = std::ptr::with_exposed_provenance_mut(address as usize);
         let recv = opcode::Recv::new(Fd(fd), buffer, len).flags(libc::MSG_WAITALL);
         self.push(recv.build().flags(flags).user_data(tag));
     }
@@ -67,8 +67,8 @@ impl Ring {
 
     /// All at once: an SQPOLL thread takes what it sees, and would cut a chain.
     pub(crate) fn submit(&mut self) {
-        // SAFETY: the callers above give the kernel static memory only (`sink` is the one address of
-        // `worker`).
+        // SAFETY: the callers above give the kernel static memory only (the addresses of
+        // `worker` are an inbox's, which is never freed).
         unsafe { self.ring.submission().push_multiple(&self.entries) }.expect("room in the ring");
         self.entries.clear();
         self.ring.submit().expect("submitted");

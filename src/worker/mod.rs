@@ -6,7 +6,8 @@
 //! job was, nobody here knows. Jobs that only begin something can share one thread, which goes on with what they
 //! began (`Afterwork`).
 //!
-//! `slot` holds one request, `pool` all slots and threads of a queue, `gate` is where the threads wait.
+//! `slot` holds one request, `pool` all slots and threads of a queue, `gate` is where the threads wait. `inbox` shows that
+//! a request was issued, `outbox` ends many at a time.
 
 mod gate;
 mod inbox;

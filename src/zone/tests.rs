@@ -118,7 +118,7 @@ fn a_batch_of_many_zones_is_written_in_order() {
     assert!(zones.iter().all(|zone| Arc::strong_count(zone) == 1), "let go of");
 }
 
-/// Records of each write, if so many of one block wait and every write goes well.
+/// How many records each write takes, if records of so many blocks wait and every write goes well.
 fn gathered(zone: &FileZone, splits: bool, blocks: &[u64]) -> Vec<usize> {
     let (place, lane) = (zone.place(), Lane::default());
     let writer = Writer { place: &place, zone: 0, splits };

@@ -85,6 +85,10 @@ impl Turn {
         Turn { pointer, records, doubts, memory, attr }
     }
 
+    fn bytes(&self) -> u64 {
+        self.records.iter().map(|record| record.request.length).sum()
+    }
+
     /// Valid as long as this is.
     pub(super) fn sqe(&self, place: &Place<'_>) -> Sqe {
         let (fd, at) = (place.file.as_raw_fd(), self.pointer.at);
@@ -95,10 +99,8 @@ impl Turn {
         let durable = |record: &Record| record.request.flags.contains(Flags::FUA);
         let (iov, count) = self.memory.vector();
         let write = sqe::writev(fd, iov, count, at, self.records.iter().any(durable));
-        let data = || self.records.iter().map(|record| record.request.data.segments());
-        let bytes: u64 = self.records.iter().map(|record| record.request.length).sum();
-        let pages = data().map(|segments| segments.pages(12)).sum();
-        match Command::of(place).holds(bytes, pages) {
+        let pages = |record: &Record| record.request.data.segments().pages(12);
+        match Command::of(place).holds(self.bytes(), self.records.iter().map(pages).sum()) {
             true => write,
             // Begun without waiting, as SQEs are at first, it would be refused when it is to be split (`bio_split`).
             false => sqe::waiting(write),
@@ -177,7 +179,7 @@ impl Writer<'_> {
     /// What a write has come to. If it failed, finds out which records landed nevertheless.
     pub(super) fn written(&self, turn: &Turn, res: i32) -> Written {
         let Turn { pointer, records, .. } = turn;
-        let bytes: u64 = records.iter().map(|record| record.request.length).sum();
+        let bytes = turn.bytes();
         let error = match u64::try_from(res) {
             Ok(written) if written == bytes => {
                 let landed =
